@@ -1,0 +1,11 @@
+/* aw_crc.h - CRC32C (Castagnoli polynomial, RFC 3720 appendix B.4), by SSE4.2 where the CPU has it.
+ * Threads: pure. */
+#ifndef AW_CRC_H
+#define AW_CRC_H
+
+#include "aw_defs.h"
+
+/* Continues `crc` (0 to begin) over data. */
+uint32_t aw_crc32c(uint32_t crc, const void *data, size_t len);
+
+#endif

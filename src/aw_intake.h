@@ -1,0 +1,46 @@
+/* aw_intake.h - the critical section of the edge: known? full? append, insert both keys (E16-E19).
+ *
+ * Joins the queue and the ids table. Everything before it (key, HMAC, rate, JSON, asset) leaves no trace; what
+ * it answers is final. `memory` acks call it with a batch of one in the event loop; `disk` acks call it from a
+ * pool thread with all parked requests of the nginx worker and answer after aw_intake_batch() has synced.
+ * Threads: any; the queue's producer mutex orders them. Owner: the caller. */
+#ifndef AW_INTAKE_H
+#define AW_INTAKE_H
+
+#include "aw_queue.h"
+#include "aw_state.h"
+
+struct aw_intake {
+    struct aw_queue *queue;
+    struct aw_state *state;
+    uint32_t clock_skew_s;      /* window of signed timestamps, 300 */
+    uint32_t delivery_memory_s; /* of X-Delivery-ID identities, 24 h */
+    uint32_t content_memory_s;  /* of content identities, 5 min */
+};
+
+enum aw_intake_verdict {
+    AW_INTAKE_PENDING,   /* not judged yet */
+    AW_INTAKE_ACCEPTED,  /* appended (and synced, if asked) */
+    AW_INTAKE_DUPLICATE, /* known; alert_id is the first one's */
+    AW_INTAKE_FULL,
+    AW_INTAKE_IDS_FULL,
+    AW_INTAKE_BUSY,
+    AW_INTAKE_BROKEN
+};
+
+struct aw_intake_item {
+    struct aw_delivery delivery; /* kind AW_RECORD_ALERT; alert_id made by the caller */
+    enum aw_intake_verdict verdict;
+    uint8_t alert_id[AW_ID_LEN]; /* out, with ACCEPTED and DUPLICATE */
+};
+
+/* Judges n items (pointers) under one lock, then syncs if `durable`. Counts accepted, duplicates, batches,
+ * attempts_dropped, repairs and unavailable_* itself; the caller wakes the consumer. lock_timeout_us: 2,000 in
+ * an event loop, 1,000,000 in a pool thread. now_s: wall clock. */
+void aw_intake_batch(struct aw_intake *intake, struct aw_intake_item **items, size_t n, bool durable,
+                     unsigned lock_timeout_us, uint32_t now_s);
+
+/* After a fresh state file: inserts the keys of every record from head to tail again. Takes the lock. */
+enum aw_queue_rc aw_intake_rebuild(struct aw_intake *intake, uint32_t now_s);
+
+#endif

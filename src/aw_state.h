@@ -1,0 +1,67 @@
+/* aw_state.h - the state file beside the edge table: what may be forgotten.
+ *
+ * Sections: ids table (identities and signatures already accepted), rate words (one GCRA word per slot),
+ * counters. Lives on tmpfs; a new boot id, queue id or geometry makes it anew (design: E1, E16-E20).
+ * Threads: ids under the queue's producer mutex; rate words and counters by atomic operations from anywhere.
+ * Owner: the caller's storage; aw_state_close() unmaps. */
+#ifndef AW_STATE_H
+#define AW_STATE_H
+
+#include <stdatomic.h>
+
+#include "aw_counters.h"
+#include "aw_err.h"
+#include "aw_queue.h"
+#include "aw_rate.h"
+
+#define AW_IDS_DEFAULT (1u << 20)
+#define AW_IDS_MIN     1024u
+#define AW_IDS_WAYS    16
+#define AW_RATE_SLOTS  4096
+
+struct aw_ids_set; /* layout private to aw_ids.c */
+
+struct aw_state {
+    int fd;
+    uint8_t *map;
+    size_t map_size;
+    struct aw_ids_set *sets;
+    uint32_t set_count; /* power of two */
+    struct aw_rate_word *rates; /* AW_RATE_SLOTS */
+    struct aw_counters *counters;
+    bool fresh; /* this open made the file (anew): keys must be inserted again from the queue's head */
+};
+
+/* Opens or creates PATH for this queue. `ids` entries are rounded up to sets. AW_FILE_INSPECT in `how` opens
+ * read-only and changes nothing. A file of another boot, queue or geometry is made anew in place only when
+ * nobody else has it attached (OFD lock), else fails with state.busy. */
+AW_MUST_CHECK bool aw_state_open(struct aw_state *state, const char *path, uint32_t ids,
+                                 const struct aw_queue *queue, unsigned how,
+                                 const struct aw_file_owner *owner, struct aw_err *err);
+void aw_state_close(struct aw_state *state);
+
+/* --- aw_ids.c: the table; every call under the queue's producer mutex --- */
+enum aw_key_kind { AW_KEY_IDENTITY = 1, AW_KEY_SIGNATURE = 2 };
+struct aw_ids_entry {
+    uint64_t hash[2];            /* first 128 bits of the SHA-256 key */
+    uint8_t alert_id[AW_ID_LEN]; /* of the first delivery */
+    uint64_t seq;                /* of its record; judged with aw_queue_is_committed() */
+    uint32_t expires_s;          /* wall clock, s since 1970: after it the entry is forgotten */
+    uint32_t kind;
+};
+/* NULL = unknown (absent or past its expiry). */
+const struct aw_ids_entry *aw_ids_find(const struct aw_state *state, const uint8_t key[AW_SHA256_LEN],
+                                       enum aw_key_kind kind, uint32_t now_s);
+/* Would an insert find a place? A place is: free, expired, or an identity whose seq is released (< head_seq). */
+bool aw_ids_has_room(const struct aw_state *state, const uint8_t key[AW_SHA256_LEN], uint32_t now_s,
+                     uint64_t head_seq);
+/* Inserts or overwrites the same key; evicts the oldest released identity when it must. False = no place. */
+bool aw_ids_put(struct aw_state *state, const uint8_t key[AW_SHA256_LEN], enum aw_key_kind kind,
+                const uint8_t alert_id[AW_ID_LEN], uint64_t seq, uint32_t expires_s, uint32_t now_s,
+                uint64_t head_seq);
+/* Starts loading the set of a key into the cache. */
+void aw_ids_prefetch(const struct aw_state *state, const uint8_t key[AW_SHA256_LEN]);
+/* Occupied and total entries, by a sample; for status. */
+void aw_ids_fill(const struct aw_state *state, uint64_t *used, uint64_t *total);
+
+#endif

@@ -1,0 +1,19 @@
+/* thread.h - threads with a name and all signals blocked; signals as a pollable descriptor.
+ * Threads: start-up and stop from the main thread. */
+#ifndef AW_BASE_THREAD_H
+#define AW_BASE_THREAD_H
+
+#include <pthread.h>
+
+#include "src/aw_err.h"
+
+AW_MUST_CHECK bool aw_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *arg,
+                                   struct aw_err *err);
+/* Blocks TERM, INT, HUP, USR1 in the calling thread (before any other is started) and returns a signalfd, or -1. */
+int aw_signals_open(struct aw_err *err);
+/* Waits for the next of them: its number, or 0 after the timeout. */
+int aw_signals_wait(int fd, int64_t timeout_ms);
+/* sd_notify(3) protocol over $NOTIFY_SOCKET, if it is set. */
+void aw_notify(const char *state);
+
+#endif
