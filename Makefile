@@ -37,7 +37,7 @@ STORE  := $(call objs,worker/model/*.c worker/store/*.c worker/store/*/*.c) $(BA
 UPPER  := $(call objs,worker/domain/*.c worker/pipeline/*.c worker/api/*.c) $(STORE)
 TOP    := $(call objs,worker/*.c) $(UPPER)
 
-.PHONY: all module worker test run bench asan tsan fuzz lint format docs install clean unit
+.PHONY: print-cflags tools all module worker test run bench asan tsan fuzz lint format docs install clean unit
 .SECONDARY:
 all: module worker
 
@@ -66,6 +66,7 @@ unit: $(UNITS)
 # Programs of the tests: t/tools/aw_*.c and t/bench/bench_*.c, one file each.
 TOOLS := $(patsubst %.c,$B/%,$(wildcard t/tools/aw_*.c t/bench/bench_*.c))
 tools: $(TOOLS)
+$B/t/tools/aw_load: $B/t/tools/load_conn.o
 $B/t/tools/%: $B/t/tools/%.o $(UPPER)
 	$(CC) $^ -o $@ $(ALL_LDFLAGS) $(LIBS)
 $B/t/bench/%: $B/t/bench/%.o $(UPPER)
@@ -76,6 +77,25 @@ $B/t/fuzz/%: $B/t/fuzz/%.o $(BASE)
 
 module:
 	scripts/build_module
+
+print-cflags:
+	@echo $(WARN) -D_GNU_SOURCE -I. -Isrc $(PKG_CFLAGS)
+run:
+	scripts/run
+test:
+	scripts/test
+bench:
+	scripts/bench
+lint:
+	scripts/lint
+format:
+	clang-format-14 -i $$(git ls-files -co --exclude-standard -- 'src/*.[ch]' 'worker/*.[ch]' 't/*.[ch]')
+asan:
+	scripts/sanitize asan
+tsan:
+	scripts/sanitize tsan
+fuzz:
+	scripts/fuzz
 
 clean:
 	rm -rf build

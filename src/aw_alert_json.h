@@ -1,9 +1,10 @@
 /* aw_alert_json.h - the generic alert body: strict JSON (RFC 8259) by yajl, straight into a struct.
  *
- * Limits: depth 32, 256 members, key 128 bytes, string 64 KiB, number text 32 bytes; NUL, duplicate members,
- * invalid UTF-8 (overlong, surrogates, beyond U+10FFFF) are refused. Unknown members are accepted and ignored:
- * they stay in the raw body. Used by the module to judge and by the worker to read: same code, same verdict.
- * Threads: pure; memory comes from the caller's allocator and is the caller's. */
+ * Limits: depth 32, 256 members, key 128 bytes, string 64 KiB, number text 32 bytes; NUL, duplicate
+ * members, invalid UTF-8 (overlong, surrogates, beyond U+10FFFF) are refused. Unknown members are
+ * accepted and ignored: they stay in the raw body. Used by the module to judge and by the worker to
+ * read: same code, same verdict. Threads: pure; memory comes from the caller's allocator and is the
+ * caller's. */
 #ifndef AW_ALERT_JSON_H
 #define AW_ALERT_JSON_H
 
@@ -33,16 +34,18 @@ struct aw_json_problem {
     const char *detail; /* static text: what is allowed */
 };
 
-/* An arena of the caller; alloc returns NULL when there is no memory (then the verdict is MALFORMED with
- * detail "out of memory"). Nothing is ever freed one by one. */
+/* An arena of the caller; alloc returns NULL when there is no memory (then the verdict is MALFORMED
+ * with detail "out of memory"). Nothing is ever freed one by one. */
 struct aw_json_memory {
     void *(*alloc)(void *ctx, size_t size);
     void *ctx;
 };
 
 /* Slices of `out` point into `body` where no escape was decoded, else into memory of `memory`. */
-enum aw_json_verdict aw_alert_json_parse(const uint8_t *body, size_t len, const struct aw_json_memory *memory,
-                                         struct aw_alert_body *out, struct aw_json_problem *problem);
+enum aw_json_verdict aw_alert_json_parse(const uint8_t *body, size_t len,
+                                         const struct aw_json_memory *memory,
+                                         struct aw_alert_body *out,
+                                         struct aw_json_problem *problem);
 
 /* Strict UTF-8 (RFC 3629), NUL refused. *characters may be NULL. */
 AW_MUST_CHECK bool aw_utf8_check(const char *text, size_t len, size_t *characters);

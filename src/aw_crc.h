@@ -7,5 +7,7 @@
 
 /* Continues `crc` (0 to begin) over data. */
 uint32_t aw_crc32c(uint32_t crc, const void *data, size_t len);
+/* The same without special instructions: what other machines use, and the judge of the fast one. */
+uint32_t aw_crc32c_portable(uint32_t crc, const void *data, size_t len);
 
 #endif

@@ -32,10 +32,16 @@
 enum aw_severity { AW_LOW, AW_MEDIUM, AW_HIGH, AW_CRITICAL, AW_SEVERITIES };
 extern const char *const aw_severity_names[AW_SEVERITIES + 1]; /* NULL-terminated */
 
-/* A named point at which a test build may be killed (-DAW_CRASH_POINTS); nothing in a product build. */
+/* A named point at which a test build may be killed (-DAW_CRASH_POINTS, see aw_crash.h); nothing in a product
+ * build. The section collects the names, so that a test can walk all of them. */
 #ifdef AW_CRASH_POINTS
 void aw_crash_point(const char *name);
-#define AW_CRASH(name) aw_crash_point(name)
+#define AW_CRASH(name)                                                                             \
+    do {                                                                                           \
+        static const char *const aw_crash_here                                                     \
+            __attribute__((section("aw_crash_names"), used)) = name;                               \
+        aw_crash_point(aw_crash_here);                                                             \
+    } while (0)
 #else
 #define AW_CRASH(name) ((void) 0)
 #endif

@@ -1,9 +1,9 @@
 /* aw_edge.h - the edge table: what the worker tells the module. Readers never lock.
  *
- * Two buffers and a generation: the worker fills the buffer that nobody reads, then publishes it. A reader
- * accepts what it copied only if that buffer was not touched meanwhile; every company block has a CRC32C.
- * Design: E2-E4, E20-E23. One writer (the worker holding an OFD lock), any number of readers.
- * Threads: readers any; one writer thread. Owner: the caller's storage. */
+ * Two buffers and a generation: the worker fills the buffer that nobody reads, then publishes it. A
+ * reader accepts what it copied only if that buffer was not touched meanwhile; every company block
+ * has a CRC32C. Design: E2-E4, E20-E23. One writer (the worker holding an OFD lock), any number of
+ * readers. Threads: readers any; one writer thread. Owner: the caller's storage. */
 #ifndef AW_EDGE_H
 #define AW_EDGE_H
 
@@ -13,9 +13,9 @@
 #include "aw_file.h"
 #include "aw_mac.h"
 
-#define AW_EDGE_SIZE_MIN    (256u << 10)
-#define AW_EDGE_NETWORKS    8 /* allowed networks of one key */
-#define AW_EDGE_MAC_KEYS    2
+#define AW_EDGE_SIZE_MIN (256u << 10)
+#define AW_EDGE_NETWORKS 8 /* allowed networks of one key */
+#define AW_EDGE_MAC_KEYS 2
 
 struct aw_edge {
     int fd;
@@ -24,8 +24,8 @@ struct aw_edge {
     bool writer;
 };
 
-/* AW_FILE_CREATE: nginx master makes it; AW_FILE_CONSUMER: the worker, as writer; AW_FILE_INSPECT: read-only.
- * Codes edge.absent, edge.size, edge.format, edge.owner, edge.busy, edge.io. */
+/* AW_FILE_CREATE: nginx master makes it; AW_FILE_CONSUMER: the worker, as writer; AW_FILE_INSPECT:
+ * read-only. Codes edge.absent, edge.size, edge.format, edge.owner, edge.busy, edge.io. */
 AW_MUST_CHECK bool aw_edge_open(struct aw_edge *edge, const char *path, uint64_t size, unsigned how,
                                 const struct aw_file_owner *owner, struct aw_err *err);
 void aw_edge_close(struct aw_edge *edge);
@@ -46,6 +46,8 @@ struct aw_edge_company {
     bool limited;
     uint32_t per_minute, burst;
     enum aw_unknown_assets unknown_assets;
+    uint32_t assets_at, asset_buckets; /* where aw_edge_asset() looks */
+    uint64_t asset_seed;
 };
 
 enum aw_edge_rc {
@@ -53,11 +55,12 @@ enum aw_edge_rc {
     AW_EDGE_NOT_READY, /* no valid generation: 503 */
     AW_EDGE_NO_KEY,    /* unknown, expired or not from this network */
     AW_EDGE_NO_ASSET,
-    AW_EDGE_STALE      /* the table has moved on: ask for the company again */
+    AW_EDGE_STALE /* the table has moved on: ask for the company again */
 };
 
-/* Finds the company of an API key by its SHA-256 (constant time in the key). client: 4 or 16 bytes of the
- * sender's address, or NULL. On NO_KEY *out holds a dummy MAC key, so that both ways cost the same. */
+/* Finds the company of an API key by its SHA-256 (constant time in the key). client: 4 or 16 bytes
+ * of the sender's address, or NULL. On NO_KEY *out holds a dummy MAC key, so that both ways cost
+ * the same. */
 enum aw_edge_rc aw_edge_find(const struct aw_edge *edge, const uint8_t key_sha256[AW_SHA256_LEN],
                              const uint8_t *client, size_t client_len, uint64_t now_s,
                              struct aw_edge_company *out);
@@ -84,16 +87,17 @@ struct aw_edge_company_in {
     uint32_t mac_key_count;
     bool limited;
     uint32_t per_minute, burst;
-    uint32_t rate_slot;
+    uint32_t rate_slot; /* modulo AW_RATE_SLOTS; companies that share one reset each other's word */
     enum aw_unknown_assets unknown_assets;
     const struct aw_edge_key_in *keys;
     size_t key_count;
     const char *const *assets; /* names, unique */
     size_t asset_count;
 };
-/* Publishes companies[0..n); fails with edge.full (nothing changed) when they do not fit half of the file. */
-AW_MUST_CHECK bool aw_edge_publish(struct aw_edge *edge, const struct aw_edge_company_in *companies, size_t n,
-                                   struct aw_err *err);
+/* Publishes companies[0..n); fails with edge.full (nothing changed) when they do not fit half of
+ * the file. */
+AW_MUST_CHECK bool aw_edge_publish(struct aw_edge *edge, const struct aw_edge_company_in *companies,
+                                   size_t n, struct aw_err *err);
 
 /* "10.0.0.0/8", "::1", "192.0.2.7" */
 AW_MUST_CHECK bool aw_edge_parse_network(const char *text, struct aw_edge_network *out);

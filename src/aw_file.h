@@ -36,4 +36,27 @@ void aw_file_unlock(int fd, enum aw_file_lock which);
 /* tmpfs, ramfs, or overlay upon them: power loss takes everything. */
 bool aw_file_is_volatile(int fd);
 
+/* One mapped file. `unit` begins its error codes: "queue" gives queue.absent (NOT_FOUND), queue.owner,
+ * queue.space, queue.io. `owner` NULL = this user, 0600. */
+struct aw_file_spec {
+    const char *unit;
+    const char *path;
+    unsigned how; /* of enum aw_file_how */
+    const struct aw_file_owner *owner;
+};
+/* Opens the file, verified; AW_FILE_CREATE makes an empty one when it is not there. Its size goes to *size. */
+AW_MUST_CHECK bool aw_file_open(const struct aw_file_spec *spec, int *fd, uint64_t *size,
+                                struct aw_err *err);
+/* Makes the file `size` bytes of written zeros, then syncs it and its directory. Only under AW_LOCK_REPAIR, for
+ * a file that nobody has attached. */
+AW_MUST_CHECK bool aw_file_fill(const struct aw_file_spec *spec, int fd, uint64_t size,
+                                struct aw_err *err);
+/* Empty or nothing but zeros: its making was cut off. */
+bool aw_file_is_blank(int fd);
+/* Maps the whole file, shared; read-only with AW_FILE_INSPECT. NULL = err is filled. */
+AW_MUST_CHECK void *aw_file_map(const struct aw_file_spec *spec, int fd, uint64_t size,
+                                struct aw_err *err);
+/* fdatasync, which on Linux writes dirty pages of a mapping too. False = errno is set. */
+AW_MUST_CHECK bool aw_file_sync(int fd);
+
 #endif

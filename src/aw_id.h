@@ -1,5 +1,5 @@
-/* aw_id.h - UUID version 7 (RFC 9562): 48 bits of ms, then random bits, monotonic inside one process.
- * Threads: per-thread state; after fork() the random pool is drawn afresh. */
+/* aw_id.h - UUID version 7 (RFC 9562): 48 bits of ms, then random bits, monotonic inside one
+ * process. Threads: per-thread state; after fork() the random pool is drawn afresh. */
 #ifndef AW_ID_H
 #define AW_ID_H
 

@@ -1,9 +1,9 @@
 /* aw_mac.h - signature scheme of a webhook, and the hashes that name a delivery.
  *
  * signature = HMAC-SHA256(secret, timestamp + "." + body) (RFC 2104, FIPS 180-4), sent as
- * `X-Signature: sha256=<64 hex>` with `X-Timestamp: <unix seconds>`. A key is kept as the two SHA-256 states
- * behind its inner and outer pad: plain data that may lie in shared memory; treat it as the key itself.
- * Threads: pure functions on the caller's storage. */
+ * `X-Signature: sha256=<64 hex>` with `X-Timestamp: <unix seconds>`. A key is kept as the two
+ * SHA-256 states behind its inner and outer pad: plain data that may lie in shared memory; treat it
+ * as the key itself. Threads: pure functions on the caller's storage. */
 #ifndef AW_MAC_H
 #define AW_MAC_H
 
@@ -21,7 +21,8 @@ void aw_mac_key_init(struct aw_mac_key *key, const void *secret, size_t len);
 struct aw_mac {
     SHA256_CTX sha;
 };
-void aw_mac_start(struct aw_mac *mac, const struct aw_mac_key *key, const char *timestamp, size_t len);
+void aw_mac_start(struct aw_mac *mac, const struct aw_mac_key *key, const char *timestamp,
+                  size_t len);
 void aw_mac_update(struct aw_mac *mac, const void *data, size_t len);
 /* Constant-time comparison with the 32 bytes that the sender claims. */
 AW_MUST_CHECK bool aw_mac_finish(struct aw_mac *mac, const struct aw_mac_key *key,
@@ -38,15 +39,17 @@ enum aw_mac_verdict { AW_MAC_OK, AW_MAC_EXPIRED, AW_MAC_INVALID };
 /* The whole check of one delivery against up to `n` keys, as one call (tests, command line). */
 enum aw_mac_verdict aw_mac_verify(const struct aw_mac_key *keys, size_t n, const char *timestamp,
                                   size_t timestamp_len, const char *signature, size_t signature_len,
-                                  const void *body, size_t body_len, uint64_t now_s, uint32_t skew_s);
+                                  const void *body, size_t body_len, uint64_t now_s,
+                                  uint32_t skew_s);
 
 /* Hashes of length-prefixed parts, so that no part can be mistaken for another:
- * identity by delivery id, identity by content (timestamp_len 0 when unsigned), signature, key of an API key. */
+ * identity by delivery id, identity by content (timestamp_len 0 when unsigned), signature, key of
+ * an API key. */
 void aw_mac_identity_delivery(const char *company, size_t company_len, const char *delivery_id,
                               size_t delivery_id_len, uint8_t out[AW_SHA256_LEN]);
 /* Content: start, update with each piece of the body, finish. */
-void aw_mac_content_start(SHA256_CTX *sha, const char *company, size_t company_len, const char *timestamp,
-                          size_t timestamp_len);
+void aw_mac_content_start(SHA256_CTX *sha, const char *company, size_t company_len,
+                          const char *timestamp, size_t timestamp_len);
 void aw_mac_content_update(SHA256_CTX *sha, const void *data, size_t len);
 void aw_mac_content_finish(SHA256_CTX *sha, uint8_t out[AW_SHA256_LEN]);
 void aw_mac_identity_signature(const char *company, size_t company_len,

@@ -29,12 +29,15 @@ struct aw_state {
     uint32_t set_count; /* power of two */
     struct aw_rate_word *rates; /* AW_RATE_SLOTS */
     struct aw_counters *counters;
-    bool fresh; /* this open made the file (anew): keys must be inserted again from the queue's head */
+    bool fresh; /* this open made the file (anew): aw_intake_rebuild() is due (the queue's `keyed` says the same) */
 };
 
-/* Opens or creates PATH for this queue. `ids` entries are rounded up to sets. AW_FILE_INSPECT in `how` opens
- * read-only and changes nothing. A file of another boot, queue or geometry is made anew in place only when
- * nobody else has it attached (OFD lock), else fails with state.busy. */
+/* Opens or, with AW_FILE_CREATE, creates PATH for this queue. `ids` entries are rounded up to sets, 0 = whatever the
+ * file has. AW_FILE_INSPECT in `how` opens read-only and changes nothing. With AW_FILE_CREATE a file of another boot,
+ * queue or geometry is made anew in place, only when nobody else has it attached (OFD lock): else state.busy
+ * (CONFLICT). A new file sets the queue's `keyed` back to its head, so keys cannot stay missing when its maker dies.
+ * Codes: state.absent (NOT_FOUND; also: not usable, and not to be created), state.size, state.owner, state.space,
+ * state.io, state.busy. */
 AW_MUST_CHECK bool aw_state_open(struct aw_state *state, const char *path, uint32_t ids,
                                  const struct aw_queue *queue, unsigned how,
                                  const struct aw_file_owner *owner, struct aw_err *err);
@@ -52,9 +55,10 @@ struct aw_ids_entry {
 /* NULL = unknown (absent or past its expiry). */
 const struct aw_ids_entry *aw_ids_find(const struct aw_state *state, const uint8_t key[AW_SHA256_LEN],
                                        enum aw_key_kind kind, uint32_t now_s);
-/* Would an insert find a place? A place is: free, expired, or an identity whose seq is released (< head_seq). */
-bool aw_ids_has_room(const struct aw_state *state, const uint8_t key[AW_SHA256_LEN], uint32_t now_s,
-                     uint64_t head_seq);
+/* Would inserting the identity and the signature (each may be NULL) find a place each, also in one set? A place is:
+ * free, expired, or an identity whose seq is released (< head_seq). */
+bool aw_ids_has_room(const struct aw_state *state, const uint8_t *identity, const uint8_t *signature,
+                     uint32_t now_s, uint64_t head_seq);
 /* Inserts or overwrites the same key; evicts the oldest released identity when it must. False = no place. */
 bool aw_ids_put(struct aw_state *state, const uint8_t key[AW_SHA256_LEN], enum aw_key_kind kind,
                 const uint8_t alert_id[AW_ID_LEN], uint64_t seq, uint32_t expires_s, uint32_t now_s,

@@ -10,7 +10,7 @@
 
 enum aw_log_level { AW_LOG_DEBUG, AW_LOG_INFO, AW_LOG_WARN, AW_LOG_ERROR, AW_LOG_LEVELS };
 extern const char *const aw_log_level_names[AW_LOG_LEVELS + 1];
-extern enum aw_log_level aw_log_level; /* below it nothing is written; set at start and on reload */
+extern _Atomic(enum aw_log_level) aw_log_level; /* below it nothing is written; set at start and on reload */
 
 struct aw_log_kv {
     const char *key; /* NULL ends the list */
@@ -28,7 +28,7 @@ struct aw_log_kv {
         }                                                                                          \
     } while (0)
 void aw_log_emit(enum aw_log_level level, const char *event, const struct aw_log_kv *fields);
-/* stderr at start; a path is opened for append. aw_log_reopen() after rotation (USR1). */
+/* stderr at start and for NULL or ""; a path is opened for append. aw_log_reopen() after rotation (USR1). */
 AW_MUST_CHECK bool aw_log_open(const char *path, struct aw_err *err);
 void aw_log_reopen(void);
 

@@ -17,6 +17,8 @@ void aw_str_clear(struct aw_str *str);
 void aw_str_add(struct aw_str *str, const char *text);
 void aw_str_addn(struct aw_str *str, const void *data, size_t len);
 void aw_str_printf(struct aw_str *str, const char *fmt, ...) AW_PRINTF(2, 3);
+/* base64url (RFC 4648 section 5, no padding) of data, appended. */
+void aw_str_add_base64url(struct aw_str *str, const void *data, size_t len);
 /* Lower-case hex and base64url (RFC 4648 section 5, no padding) into arena memory, NUL-terminated. */
 char *aw_hex(struct aw_arena *arena, const void *data, size_t len);
 bool aw_unhex(const char *text, size_t len, uint8_t *out); /* len even; out has len / 2 bytes */

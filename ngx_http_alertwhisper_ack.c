@@ -1,0 +1,273 @@
+
+/*
+ * Alert Whisperer: acknowledgement of a delivery that passed the checks.
+ *
+ * memory: the record is appended in the event loop and answered at once.
+ *
+ * disk: the request is parked.  At the end of the turn of the event loop all
+ * parked requests of this nginx worker go to a pool thread as one batch, which
+ * appends and syncs them; what arrives meanwhile is the next batch.  So a sync
+ * is shared by whoever waits for one, and no event loop waits for the disk.
+ */
+
+
+#include "ngx_http_alertwhisper.h"
+
+
+#define NGX_HTTP_ALERTWHISPER_LOOP_US   2000
+#define NGX_HTTP_ALERTWHISPER_POOL_US   1000000
+#define NGX_HTTP_ALERTWHISPER_STAY      1000
+
+
+static void ngx_http_alertwhisper_wake_handler(ngx_event_t *ev);
+static void ngx_http_alertwhisper_wake(
+    ngx_http_alertwhisper_main_conf_t *amcf);
+static ngx_http_alertwhisper_verdict_e ngx_http_alertwhisper_judged(
+    ngx_http_alertwhisper_ctx_t *ctx);
+
+#if (NGX_THREADS)
+static void ngx_http_alertwhisper_collect_handler(ngx_event_t *ev);
+static void ngx_http_alertwhisper_stay_handler(ngx_event_t *ev);
+static void ngx_http_alertwhisper_thread(void *data, ngx_log_t *log);
+static void ngx_http_alertwhisper_thread_done(ngx_event_t *ev);
+static void ngx_http_alertwhisper_answer_batch(
+    ngx_http_alertwhisper_main_conf_t *amcf);
+#endif
+
+
+ngx_int_t
+ngx_http_alertwhisper_ack_init(ngx_cycle_t *cycle,
+    ngx_http_alertwhisper_main_conf_t *amcf)
+{
+    amcf->wake.handler = ngx_http_alertwhisper_wake_handler;
+    amcf->wake.data = amcf;
+    amcf->wake.log = cycle->log;
+
+#if (NGX_THREADS)
+
+    if (!amcf->disk) {
+        return NGX_OK;
+    }
+
+    amcf->items = ngx_palloc(cycle->pool, NGX_HTTP_ALERTWHISPER_BATCH
+                                          * sizeof(struct aw_intake_item *));
+    if (amcf->items == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_queue_init(&amcf->parked);
+
+    amcf->collect.handler = ngx_http_alertwhisper_collect_handler;
+    amcf->collect.data = amcf;
+    amcf->collect.log = cycle->log;
+
+    /*
+     * A worker that shuts down gracefully leaves when no timer is left, and a
+     * parked request has none: this one, which is not cancelable, stays
+     */
+
+    amcf->stay.handler = ngx_http_alertwhisper_stay_handler;
+    amcf->stay.data = amcf;
+    amcf->stay.log = cycle->log;
+
+    amcf->task.ctx = amcf;
+    amcf->task.handler = ngx_http_alertwhisper_thread;
+    amcf->task.event.handler = ngx_http_alertwhisper_thread_done;
+    amcf->task.event.data = amcf;
+    amcf->task.event.log = cycle->log;
+
+#endif
+
+    return NGX_OK;
+}
+
+
+ngx_http_alertwhisper_verdict_e
+ngx_http_alertwhisper_ack_memory(ngx_http_alertwhisper_main_conf_t *amcf,
+    ngx_http_alertwhisper_ctx_t *ctx)
+{
+    struct aw_intake_item  *item;
+
+    item = &ctx->item;
+
+    aw_intake_batch(&amcf->intake, &item, 1, false,
+                    NGX_HTTP_ALERTWHISPER_LOOP_US, ngx_time());
+
+    if (!amcf->wake.posted) {
+        ngx_post_event(&amcf->wake, &ngx_posted_events);
+    }
+
+    return ngx_http_alertwhisper_judged(ctx);
+}
+
+
+static void
+ngx_http_alertwhisper_wake_handler(ngx_event_t *ev)
+{
+    ngx_http_alertwhisper_wake(ev->data);
+}
+
+
+static void
+ngx_http_alertwhisper_wake(ngx_http_alertwhisper_main_conf_t *amcf)
+{
+    if (aw_queue_wake(&amcf->files->queue)) {
+        aw_counters_add(amcf->files->state.counters, AW_COUNT_wakes, 1);
+    }
+}
+
+
+static ngx_http_alertwhisper_verdict_e
+ngx_http_alertwhisper_judged(ngx_http_alertwhisper_ctx_t *ctx)
+{
+    switch (ctx->item.verdict) {
+
+    case AW_INTAKE_ACCEPTED:
+        return NGX_HTTP_AW_ACCEPTED;
+
+    case AW_INTAKE_DUPLICATE:
+        return NGX_HTTP_AW_DUPLICATE;
+
+    case AW_INTAKE_FULL:
+        return NGX_HTTP_AW_FULL;
+
+    case AW_INTAKE_IDS_FULL:
+        return NGX_HTTP_AW_IDS_FULL;
+
+    case AW_INTAKE_PENDING:
+    case AW_INTAKE_BUSY:
+        return NGX_HTTP_AW_BUSY;
+
+    default: /* AW_INTAKE_BROKEN */
+        return NGX_HTTP_AW_BROKEN;
+    }
+}
+
+
+#if (NGX_THREADS)
+
+void
+ngx_http_alertwhisper_ack_disk(ngx_http_alertwhisper_main_conf_t *amcf,
+    ngx_http_alertwhisper_ctx_t *ctx)
+{
+    /* keeps the request and its pool alive, whatever its client does */
+
+    ctx->request->blocked++;
+
+    ngx_queue_insert_tail(&amcf->parked, &ctx->queue);
+
+    if (amcf->nbatch == 0 && !amcf->collect.posted) {
+        ngx_post_event(&amcf->collect, &ngx_posted_events);
+    }
+}
+
+
+static void
+ngx_http_alertwhisper_collect_handler(ngx_event_t *ev)
+{
+    ngx_queue_t                        *q;
+    ngx_http_alertwhisper_ctx_t        *ctx;
+    ngx_http_alertwhisper_main_conf_t  *amcf;
+
+    amcf = ev->data;
+
+    for (q = ngx_queue_head(&amcf->parked);
+         q != ngx_queue_sentinel(&amcf->parked)
+             && amcf->nbatch < NGX_HTTP_ALERTWHISPER_BATCH;
+         q = ngx_queue_next(q))
+    {
+        ctx = ngx_queue_data(q, ngx_http_alertwhisper_ctx_t, queue);
+        amcf->items[amcf->nbatch++] = &ctx->item;
+    }
+
+    if (amcf->nbatch == 0) {
+        return;
+    }
+
+    if (!amcf->stay.timer_set) {
+        ngx_add_timer(&amcf->stay, NGX_HTTP_ALERTWHISPER_STAY);
+    }
+
+    if (ngx_thread_task_post(amcf->pool, &amcf->task) != NGX_OK) {
+
+        /* nothing was judged: the senders are told to come again */
+
+        ngx_http_alertwhisper_answer_batch(amcf);
+    }
+}
+
+
+static void
+ngx_http_alertwhisper_stay_handler(ngx_event_t *ev)
+{
+    ngx_add_timer(ev, NGX_HTTP_ALERTWHISPER_STAY);
+}
+
+
+/* the one function here that does not run in the event loop */
+
+static void
+ngx_http_alertwhisper_thread(void *data, ngx_log_t *log)
+{
+    ngx_http_alertwhisper_main_conf_t *amcf = data;
+
+    aw_intake_batch(&amcf->intake, amcf->items, amcf->nbatch, true,
+                    NGX_HTTP_ALERTWHISPER_POOL_US, time(NULL));
+
+    ngx_http_alertwhisper_wake(amcf);
+}
+
+
+static void
+ngx_http_alertwhisper_thread_done(ngx_event_t *ev)
+{
+    ngx_http_alertwhisper_answer_batch(ev->data);
+}
+
+
+static void
+ngx_http_alertwhisper_answer_batch(ngx_http_alertwhisper_main_conf_t *amcf)
+{
+    ngx_int_t                     rc;
+    ngx_uint_t                    n;
+    ngx_queue_t                  *q;
+    ngx_connection_t             *c;
+    ngx_http_request_t           *r;
+    ngx_http_alertwhisper_ctx_t  *ctx;
+
+    for (n = amcf->nbatch; n; n--) {
+
+        q = ngx_queue_head(&amcf->parked);
+        ngx_queue_remove(q);
+
+        ctx = ngx_queue_data(q, ngx_http_alertwhisper_ctx_t, queue);
+        ctx->verdict = ngx_http_alertwhisper_judged(ctx);
+
+        r = ctx->request;
+        c = r->connection;
+
+        ngx_http_set_log_request(c->log, r);
+
+        r->blocked--;
+
+        /* a request whose client has gone was kept only for its batch */
+
+        rc = c->error ? NGX_ERROR : ngx_http_alertwhisper_answer(r, ctx);
+
+        ngx_http_finalize_request(r, rc);
+        ngx_http_run_posted_requests(c);
+    }
+
+    amcf->nbatch = 0;
+
+    if (!ngx_queue_empty(&amcf->parked)) {
+        ngx_post_event(&amcf->collect, &ngx_posted_events);
+        return;
+    }
+
+    if (amcf->stay.timer_set) {
+        ngx_del_timer(&amcf->stay);
+    }
+}
+
+#endif

@@ -1,0 +1,142 @@
+#include "aw_id.h"
+
+#include "aw_hex.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define POOL 512
+
+/* Random bits of the last id: `high` has 12 of them and is drawn with 11, so that adding steps of
+ * at most 2^32 would overflow it only after 2^41 ids in one millisecond. */
+static __thread struct {
+    uint64_t ms;
+    uint64_t low; /* 62 bits */
+    uint32_t high;
+    size_t left; /* unused bytes at the end of pool */
+    uint8_t pool[POOL];
+} state;
+
+#define LOW_MASK  ((1ull << 62) - 1)
+#define HIGH_MASK 0x7ffu
+#define MS_MASK   ((1ull << 48) - 1)
+
+/* A child that went on with its parent's pool would make its parent's ids. */
+static void forget_after_fork(void)
+{
+    state.ms = 0;
+    state.left = 0;
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, forget_after_fork);
+}
+
+static void refill(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
+
+    size_t have = 0;
+    while (have < POOL) {
+        ssize_t got = getrandom(state.pool + have, POOL - have, 0);
+        if (got > 0) {
+            have += (size_t)got;
+        } else if (got < 0 && errno != EINTR) {
+            abort(); /* a kernel without getrandom: guessable ids would be worse */
+        }
+    }
+    state.left = POOL;
+}
+
+static void draw(void *out, size_t len)
+{
+    if (state.left < len) {
+        refill();
+    }
+    uint8_t *from = state.pool + POOL - state.left;
+    memcpy(out, from, len);
+    explicit_bzero(from, len);
+    state.left -= len;
+}
+
+static void begin_ms(uint64_t now_ms)
+{
+    uint16_t high;
+    draw(&high, sizeof(high));
+    draw(&state.low, sizeof(state.low));
+    state.high = high & HIGH_MASK;
+    state.low &= LOW_MASK;
+    state.ms = now_ms;
+}
+
+static void step_within_ms(void)
+{
+    uint32_t step;
+    draw(&step, sizeof(step));
+    state.low += (uint64_t)step + 1;
+    state.high += (uint32_t)(state.low >> 62);
+    state.low &= LOW_MASK;
+}
+
+void aw_id_make(uint8_t id[AW_ID_LEN], uint64_t now_ms)
+{
+    now_ms &= MS_MASK;
+    if (now_ms > state.ms || state.ms == 0) {
+        begin_ms(now_ms);
+    } else {
+        step_within_ms();
+    }
+    for (int i = 0; i < 6; i++) {
+        id[i] = (uint8_t)(state.ms >> (40 - 8 * i));
+    }
+    id[6] = (uint8_t)(0x70 | state.high >> 8);
+    id[7] = (uint8_t)state.high;
+    for (int i = 0; i < 8; i++) {
+        id[8 + i] = (uint8_t)(state.low >> (56 - 8 * i));
+    }
+    id[8] |= 0x80;
+}
+
+/* Bytes of the id before which a hyphen stands. */
+static bool hyphen_before(int byte)
+{
+    return byte == 4 || byte == 6 || byte == 8 || byte == 10;
+}
+
+void aw_id_format(const uint8_t id[AW_ID_LEN], char *text)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (int i = 0; i < AW_ID_LEN; i++) {
+        if (hyphen_before(i)) {
+            *text++ = '-';
+        }
+        *text++ = digits[id[i] >> 4];
+        *text++ = digits[id[i] & 15];
+    }
+    *text = '\0';
+}
+
+bool aw_id_parse(const char *text, size_t len, uint8_t id[AW_ID_LEN])
+{
+    if (len != AW_ID_TEXT) {
+        return false;
+    }
+    for (int i = 0; i < AW_ID_LEN; i++) {
+        if (hyphen_before(i) && *text++ != '-') {
+            return false;
+        }
+        int high = aw_hex_value(text[0]);
+        int low = aw_hex_value(text[1]);
+        if (high < 0 || low < 0) {
+            return false;
+        }
+        id[i] = (uint8_t)(high << 4 | low);
+        text += 2;
+    }
+    return true;
+}

@@ -1,0 +1,71 @@
+#include "aw_alert_json.h"
+
+#include <string.h>
+
+#define LOW_BITS  0x0101010101010101ull
+#define HIGH_BITS 0x8080808080808080ull
+
+/* Lead bytes from 0xc2 on: how many bytes follow, and the range of the first of them (RFC 3629,
+ * section 4). */
+static const struct lead {
+    uint8_t last; /* lead byte up to which this row holds */
+    uint8_t follow;
+    uint8_t low, high;
+} leads[] = {
+    {0xdf, 1, 0x80, 0xbf}, {0xe0, 2, 0xa0, 0xbf}, {0xec, 2, 0x80, 0xbf}, {0xed, 2, 0x80, 0x9f},
+    {0xef, 2, 0x80, 0xbf}, {0xf0, 3, 0x90, 0xbf}, {0xf3, 3, 0x80, 0xbf}, {0xf4, 3, 0x80, 0x8f},
+};
+
+/* Length of the well-formed character at text, 0 = none. */
+static size_t character_len(const uint8_t *text, size_t len)
+{
+    if (text[0] < 0x80) {
+        return text[0] != 0;
+    }
+    if (text[0] < 0xc2 || text[0] > 0xf4) {
+        return 0;
+    }
+    const struct lead *lead = leads;
+    while (text[0] > lead->last) {
+        lead++;
+    }
+    if (lead->follow >= len || text[1] < lead->low || text[1] > lead->high) {
+        return 0;
+    }
+    for (size_t i = 2; i <= lead->follow; i++) {
+        if ((text[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    return 1u + lead->follow;
+}
+
+bool aw_utf8_check(const char *text, size_t len, size_t *characters)
+{
+    const uint8_t *at = (const uint8_t *)text;
+    size_t count = 0;
+    while (len > 0) {
+        uint64_t word;
+        if (len >= sizeof(word)) {
+            memcpy(&word, at, sizeof(word));
+            /* No byte is above 0x7f and, as then no borrow crosses bytes, none is 0. */
+            if (((word | (word - LOW_BITS)) & HIGH_BITS) == 0) {
+                at += sizeof(word);
+                len -= sizeof(word);
+                count += sizeof(word);
+                continue;
+            }
+        }
+        size_t step = character_len(at, len);
+        if (step == 0) {
+            return false;
+        }
+        at += step;
+        len -= step;
+        count++;
+    }
+    if (characters != NULL) {
+        *characters = count;
+    }
+    return true;
+}

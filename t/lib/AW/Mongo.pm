@@ -1,0 +1,86 @@
+package AW::Mongo;
+
+# A MongoDB wire protocol server of the tests as an object:
+#
+#   my $server = AW::Mongo->start('java');       # or 'ferretdb', 'java-h2' (on disk)
+#   $server->uri('name');                        # mongodb://127.0.0.1:PORT/name
+#   $server->kill; $server->restart;             # same port, same folder
+#
+# It ends with the object. 'java' forgets everything when it ends; 'ferretdb' keeps every acknowledged write, also
+# through kill; 'java-h2' keeps what an orderly stop has written. scripts/build_test_servers makes the programs.
+
+use strict;
+use warnings;
+use File::Basename qw(dirname);
+use File::Spec;
+use File::Temp ();
+use IO::Select;
+
+my $top = File::Spec->rel2abs(dirname(__FILE__) . '/../../..');
+my $ready_seconds = 60;
+
+my %command = (
+    ferretdb => sub {
+        my ($port, $dir) = @_;
+        return ("$top/build/servers/ferretdb", "127.0.0.1:$port", $dir);
+    },
+    java => sub { return (_java(), $_[0]) },
+    'java-h2' => sub { return (_java(), $_[0], "$_[1]/h2") },
+);
+
+sub _java {
+    return ('java', '-XX:+UseSerialGC', '-Xmx768m', '-cp', "$top/build/servers/mongo_java/*", 'alertwhisper.MongoJava');
+}
+
+sub kinds { return qw(java ferretdb) }
+
+# Options: dir (data folder; a temporary one without it), port (0 = a free one).
+sub start {
+    my ($class, $kind, %option) = @_;
+    die "AW::Mongo: no server is called $kind\n" unless $command{$kind};
+    my $self = bless {kind => $kind, port => $option{port} // 0}, $class;
+    $self->{temp} = File::Temp->newdir unless $option{dir};
+    $self->{dir} = $option{dir} // "$self->{temp}";
+    return $self->restart;
+}
+
+sub restart {
+    my ($self) = @_;
+    $self->stop;
+    pipe(my $out, my $in) or die "pipe: $!";
+    my $pid = fork() // die "fork: $!";
+    if (!$pid) {
+        open STDOUT, '>&', $in or die "dup: $!";
+        exec $command{$self->{kind}}->($self->{port}, $self->{dir}) or die "exec: $!";
+    }
+    close $in;
+    @$self{qw(pid out)} = ($pid, $out);
+    my $line = '';
+    my $select = IO::Select->new($out);
+    while ($line !~ /\n/) {
+        last unless $select->can_read($ready_seconds) && sysread $out, $line, 256, length $line;
+    }
+    ($self->{port}) = $line =~ m{^mongodb://127\.0\.0\.1:(\d+)/} or $self->stop, die "AW::Mongo: $self->{kind} did not start\n";
+    return $self;
+}
+
+sub pid { return $_[0]{pid} }
+sub kind { return $_[0]{kind} }
+sub uri { my ($self, $name) = @_; return "mongodb://127.0.0.1:$self->{port}/" . ($name // '') }
+
+sub stop { return $_[0]->_end('TERM') }
+sub kill { return $_[0]->_end('KILL') } ## no critic: named after what it does
+
+sub _end {
+    my ($self, $signal) = @_;
+    my $pid = delete $self->{pid} or return;
+    local ($?, $!);
+    CORE::kill($signal, $pid);
+    waitpid $pid, 0;
+    delete $self->{out};
+    return;
+}
+
+sub DESTROY { $_[0]->stop; return }
+
+1;

@@ -1,0 +1,216 @@
+#include "app.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "admin.h"
+#include "queues.h"
+#include "worker/base/clock.h"
+#include "worker/base/log.h"
+#include "worker/base/thread.h"
+#include "worker/domain/edge_publish.h"
+#include "worker/pipeline/drain.h"
+
+struct app {
+    const char *path; /* of the configuration file */
+    const struct aw_options *options;
+    int signals;
+    atomic_bool draining;
+    bool drained, asked_to_stop;
+    struct aw_sealer *sealer;
+    struct aw_store *store;
+    struct aw_writer *writer;
+    struct aw_edge_publisher *edge;
+    struct aw_queues *queues;
+    struct aw_api *api;
+    struct aw_admin *admin;
+};
+
+static void reload(struct app *app)
+{
+    struct aw_arena *arena = aw_arena_create(0);
+    struct aw_options fresh;
+    struct aw_err err;
+
+    if (aw_options_load(app->path, arena, &fresh, &err)) {
+        aw_log_level = (enum aw_log_level)fresh.worker.log_level;
+        aw_log(AW_LOG_INFO, "app.reloaded", AW_S("log_level", aw_log_level_names[aw_log_level]));
+    } else {
+        aw_log(AW_LOG_ERROR, "app.reload_failed", AW_E(&err));
+    }
+    aw_arena_destroy(&arena);
+}
+
+/* True: somebody asks the worker to end. */
+static bool heard_stop(struct app *app, int64_t wait_ms)
+{
+    switch (aw_signals_wait(app->signals, wait_ms)) {
+    case SIGHUP:
+        reload(app);
+        return false;
+    case SIGUSR1:
+        aw_log_reopen();
+        return false;
+    case SIGTERM:
+    case SIGINT:
+        app->asked_to_stop = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* A store that is away, or held by another worker (MongoDB: then this one stands by), is waited
+ * for. */
+static bool open_store(struct app *app, struct aw_err *err)
+{
+    bool told = false;
+
+    while (!aw_store_open(&app->options->store, false, &app->store, err)) {
+        if (!aw_err_retry(err->kind)) {
+            return false;
+        }
+        if (!told) {
+            aw_log(AW_LOG_WARN, "store.awaited", AW_E(err));
+            told = true;
+        }
+        if (heard_stop(app, 1000)) {
+            return aw_fail(err, AW_ERR_BUSY, "app.stopped", "stopped while waiting for the store");
+        }
+    }
+    return true;
+}
+
+static bool start_store(struct app *app, struct aw_err *err)
+{
+    return aw_sealer_open(app->options->worker.master_key, false, &app->sealer, err) &&
+           open_store(app, err);
+}
+static void stop_store(struct app *app)
+{
+    aw_store_close(&app->store);
+    aw_sealer_close(&app->sealer);
+}
+
+/* The publisher listens to the writer: it starts after it and ends after it. */
+static bool start_writer(struct app *app, struct aw_err *err)
+{
+    return aw_writer_start(app->store, 256, &app->writer, err) &&
+           aw_edge_publisher_start(app->options->worker.edge_table, app->store, app->sealer,
+                                   app->writer, &app->edge, err);
+}
+static void stop_writer(struct app *app)
+{
+    aw_writer_stop(&app->writer, 1000);
+    aw_edge_publisher_stop(&app->edge);
+}
+
+static bool start_queues(struct app *app, struct aw_err *err)
+{
+    aw_poison_guard();
+    app->queues = aw_queues_create(app->options->worker.queues, app->writer);
+    return aw_queues_tick(app->queues, err);
+}
+static void stop_queues(struct app *app)
+{
+    app->drained =
+        aw_queues_destroy(&app->queues, app->asked_to_stop ? app->options->worker.grace_ms : 0);
+}
+
+static size_t report_queues(void *arg, struct aw_api_queue out[AW_API_QUEUES])
+{
+    return aw_queues_report(((struct app *)arg)->queues, out);
+}
+static bool is_draining(void *arg)
+{
+    return ((struct app *)arg)->draining;
+}
+
+static bool start_api(struct app *app, struct aw_err *err)
+{
+    struct aw_api_deps deps = {.store = app->store,
+                               .writer = app->writer,
+                               .sealer = app->sealer,
+                               .edge = app->edge,
+                               .app = app,
+                               .queues = report_queues,
+                               .draining = is_draining};
+
+    return aw_api_start(&app->options->api, &deps, &app->api, err);
+}
+static void stop_api(struct app *app)
+{
+    aw_api_stop(&app->api);
+}
+
+static bool start_admin(struct app *app, struct aw_err *err)
+{
+    struct aw_apply_deps deps = {.store = app->store, .writer = app->writer, .sealer = app->sealer};
+
+    return aw_admin_start(app->options->worker.admin_socket, &deps, &app->admin, err);
+}
+static void stop_admin(struct app *app)
+{
+    aw_admin_stop(&app->admin);
+}
+
+/* Started from the top, stopped from the bottom; a stop copes with what its start left half done.
+ */
+static const struct {
+    const char *name;
+    bool (*start)(struct app *app, struct aw_err *err);
+    void (*stop)(struct app *app);
+} units[] = {
+    {"store", start_store, stop_store},    {"writer", start_writer, stop_writer},
+    {"queues", start_queues, stop_queues}, {"api", start_api, stop_api},
+    {"admin", start_admin, stop_admin},
+};
+
+static bool serve(struct app *app, struct aw_err *err)
+{
+    aw_log(AW_LOG_INFO, "app.started", AW_S("version", AW_VERSION),
+           AW_S("store", aw_store_name(app->store)), AW_I("pid", getpid()));
+    aw_notify("READY=1");
+    while (!heard_stop(app, 250)) {
+        if (aw_writer_is_fenced(app->writer)) {
+            return aw_fail(err, AW_ERR_FENCED, "app.fenced",
+                           "another worker has taken over the store; this one ends so that its "
+                           "supervisor may start "
+                           "it as a standby");
+        }
+        if (!aw_queues_tick(app->queues, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool aw_app_run(const char *path, const struct aw_options *options, struct aw_err *err)
+{
+    struct app app = {.path = path, .options = options, .drained = true};
+    size_t n = 0;
+    bool good = true;
+
+    app.signals = aw_signals_open(err);
+    if (app.signals < 0) {
+        return false;
+    }
+    while (good && n < AW_COUNT(units)) {
+        good = units[n].start(&app, err);
+        n++;
+    }
+    good = good && serve(&app, err);
+    app.draining = true;
+    aw_notify("STOPPING=1");
+    int64_t began = aw_clock_mono_ms();
+    while (n > 0) {
+        units[--n].stop(&app);
+    }
+    close(app.signals);
+    if (app.asked_to_stop) {
+        aw_log(AW_LOG_INFO, "app.stopped", AW_I("drained", app.drained),
+               AW_I("ms", aw_clock_mono_ms() - began));
+    }
+    return good;
+}

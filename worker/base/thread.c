@@ -1,0 +1,92 @@
+#include "worker/base/thread.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* Signals that a fault of the thread itself raises must reach it: blocked, they kill without a
+ * handler. */
+static void all_but_faults(sigset_t *set)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+    sigfillset(set);
+    for (size_t i = 0; i < AW_COUNT(faults); i++) {
+        sigdelset(set, faults[i]);
+    }
+}
+
+bool aw_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *arg,
+                     struct aw_err *err)
+{
+    enum { NAME_MAX_LEN = 15 }; /* of the kernel */
+    sigset_t blocked, former;
+    all_but_faults(&blocked);
+    pthread_sigmask(SIG_SETMASK, &blocked, &former);
+    int rc = pthread_create(thread, NULL, run, arg);
+    pthread_sigmask(SIG_SETMASK, &former, NULL);
+    if (rc != 0) {
+        return aw_fail(err, AW_ERR_INTERNAL, "thread.start", "cannot start thread %s: %s", name,
+                       strerror(rc));
+    }
+    char cut[NAME_MAX_LEN + 1] = "";
+    strncat(cut, name, NAME_MAX_LEN);
+    pthread_setname_np(*thread, cut);
+    return true;
+}
+
+int aw_signals_open(struct aw_err *err)
+{
+    static const int wanted[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < AW_COUNT(wanted); i++) {
+        sigaddset(&set, wanted[i]);
+    }
+    int rc = pthread_sigmask(SIG_BLOCK, &set, NULL);
+    if (rc != 0) {
+        aw_fail(err, AW_ERR_INTERNAL, "thread.signals", "cannot block signals: %s", strerror(rc));
+        return -1;
+    }
+    int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (fd < 0) {
+        aw_fail_errno(err, "thread.signals", "cannot make a signalfd");
+    }
+    return fd;
+}
+
+int aw_signals_wait(int fd, int64_t timeout_ms)
+{
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    struct signalfd_siginfo info;
+    if (poll(&wait, 1, timeout_ms < 0 ? -1 : (int)timeout_ms) <= 0 ||
+        read(fd, &info, sizeof(info)) != (ssize_t)sizeof(info)) {
+        return 0;
+    }
+    return (int)info.ssi_signo;
+}
+
+void aw_notify(const char *state)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t len = path != NULL ? strlen(path) : 0;
+    if (len < 2 || len >= sizeof(address.sun_path)) {
+        return;
+    }
+    memcpy(address.sun_path, path, len);
+    if (path[0] == '@') { /* abstract namespace */
+        address.sun_path[0] = '\0';
+    }
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0) {
+        sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address,
+               (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+        close(fd);
+    }
+}

@@ -1,0 +1,125 @@
+#include "queues.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/base/clock.h"
+#include "worker/base/log.h"
+#include "worker/pipeline/drain.h"
+
+struct one_queue {
+    const char *path;
+    struct aw_queue queue;
+    struct aw_drain_queue entry;
+    struct aw_drain *drain; /* NULL = not attached */
+    bool told;              /* that it is awaited */
+};
+struct aw_queues {
+    struct aw_writer *writer;
+    pthread_mutex_t lock; /* of `drain` and `queue` against the report */
+    size_t n;
+    struct one_queue v[AW_API_QUEUES];
+};
+
+struct aw_queues *aw_queues_create(struct aw_strs paths, struct aw_writer *writer)
+{
+    struct aw_queues *queues = calloc(1, sizeof(*queues));
+
+    if (queues == NULL) {
+        abort();
+    }
+    queues->writer = writer;
+    queues->n = paths.n;
+    pthread_mutex_init(&queues->lock, NULL);
+    for (size_t i = 0; i < paths.n; i++) {
+        queues->v[i].path = paths.v[i];
+    }
+    return queues;
+}
+
+static bool attach(struct aw_queues *queues, struct one_queue *one, struct aw_err *err)
+{
+    struct aw_queue queue;
+
+    if (!aw_queue_open(&queue, one->path, 0, AW_FILE_CONSUMER | AW_FILE_ANY_FS, NULL, err)) {
+        if (err->kind != AW_ERR_NOT_FOUND) {
+            return false;
+        }
+        if (!one->told) {
+            aw_log(AW_LOG_WARN, "queue.awaited", AW_S("path", one->path),
+                   AW_S("mend", "start nginx with alertwhisper_queue of this path"));
+            one->told = true;
+        }
+        return true;
+    }
+    pthread_mutex_lock(&queues->lock);
+    one->queue = queue;
+    one->entry = (struct aw_drain_queue){.name = one->path, .queue = &one->queue};
+    struct aw_drain_conf conf = {.writer = queues->writer, .queues = &one->entry, .queue_count = 1};
+    bool good = aw_drain_start(&conf, &one->drain, err);
+    if (!good) {
+        aw_queue_close(&one->queue);
+    }
+    pthread_mutex_unlock(&queues->lock);
+    if (good) {
+        aw_log(AW_LOG_INFO, "queue.attached", AW_S("path", one->path),
+               AW_I("recovered", queue.recovered), AW_I("damaged", queue.damaged));
+    }
+    return good;
+}
+
+bool aw_queues_tick(struct aw_queues *queues, struct aw_err *err)
+{
+    for (size_t i = 0; i < queues->n; i++) {
+        if (queues->v[i].drain == NULL && !attach(queues, &queues->v[i], err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+size_t aw_queues_report(struct aw_queues *queues, struct aw_api_queue out[AW_API_QUEUES])
+{
+    pthread_mutex_lock(&queues->lock);
+    for (size_t i = 0; i < queues->n; i++) {
+        struct one_queue *one = &queues->v[i];
+        const char *slash = strrchr(one->path, '/');
+        uint64_t oldest = 0;
+        size_t len = strlen(slash ? slash + 1 : one->path);
+
+        memset(&out[i], 0, sizeof(out[i]));
+        memcpy(out[i].name, slash ? slash + 1 : one->path,
+               len < sizeof(out[i].name) ? len : sizeof(out[i].name) - 1);
+        out[i].attached = one->drain != NULL;
+        out[i].retired = i > 0;
+        if (one->drain != NULL) {
+            aw_queue_depth(&one->queue, &out[i].bytes, &oldest);
+            out[i].oldest_ms = (int64_t)oldest;
+        }
+    }
+    pthread_mutex_unlock(&queues->lock);
+    return queues->n;
+}
+
+bool aw_queues_destroy(struct aw_queues **queues, int64_t grace_ms)
+{
+    int64_t end = aw_clock_mono_ms() + grace_ms;
+    bool drained = true;
+
+    if (*queues == NULL) {
+        return true;
+    }
+    for (size_t i = 0; i < (*queues)->n; i++) {
+        struct one_queue *one = &(*queues)->v[i];
+        if (one->drain != NULL) {
+            int64_t left = end - aw_clock_mono_ms();
+            drained = aw_drain_stop(&one->drain, left > 0 ? left : 0) && drained;
+            aw_queue_close(&one->queue);
+        }
+    }
+    pthread_mutex_destroy(&(*queues)->lock);
+    free(*queues);
+    *queues = NULL;
+    return drained;
+}

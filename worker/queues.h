@@ -1,0 +1,23 @@
+/* queues.h - the queue files of the configuration: each is attached as soon as it is there, then
+ * drained.
+ *
+ * nginx makes the file; a worker that comes first waits and says so. Every file has a drain of its
+ * own; all of them meet in the one writer. Threads: tick and stop from the main thread, the report
+ * from any. */
+#ifndef AW_QUEUES_H
+#define AW_QUEUES_H
+
+#include "worker/api/api.h"
+#include "worker/store/writer.h"
+
+struct aw_queues;
+
+struct aw_queues *aw_queues_create(struct aw_strs paths, struct aw_writer *writer);
+/* Attaches what is there and not attached yet. False: a file is unusable or has another consumer.
+ */
+AW_MUST_CHECK bool aw_queues_tick(struct aw_queues *queues, struct aw_err *err);
+size_t aw_queues_report(struct aw_queues *queues, struct aw_api_queue out[AW_API_QUEUES]);
+/* Drains for at most grace_ms, then detaches. Returns whether everything was drained. */
+bool aw_queues_destroy(struct aw_queues **queues, int64_t grace_ms);
+
+#endif

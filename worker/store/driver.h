@@ -1,0 +1,47 @@
+/* driver.h - what a store driver implements; only store.c, tx.c and writer.c call it.
+ *
+ * Drivers know field tables, no product words. Scope and conditions are already joined into the query by store.c:
+ * a driver gets plain conditions. Threads: `read_*` of one reader by one thread; `commit` and `write_*` by the writer
+ * thread only. */
+#ifndef AW_STORE_DRIVER_H
+#define AW_STORE_DRIVER_H
+
+#include "store.h"
+
+enum aw_write_kind { AW_WRITE_INSERT, AW_WRITE_REPLACE, AW_WRITE_DELETE };
+struct aw_write {
+    enum aw_write_kind kind;
+    const struct aw_schema *schema;
+    void *row;          /* INSERT, REPLACE: the row as it shall be (version already new) */
+    const char *id;
+    int64_t expect;     /* REPLACE, DELETE: version that must be stored now */
+};
+
+struct aw_driver {
+    const char *name;
+    /* self: the driver's own state. schemas: NULL-terminated list to create or migrate. */
+    bool (*open)(void **self, const struct aw_store_conf *conf, bool read_only,
+                 const struct aw_schema *const *schemas, struct aw_err *err);
+    void (*close)(void *self);
+    bool (*ping)(void *self, struct aw_err *err);
+    /* a reader: connection of its own, snapshot where the database has one */
+    bool (*read_begin)(void *self, void **reader, struct aw_err *err);
+    void (*read_end)(void *self, void *reader);
+    /* the writer's own connection as a reader (never ended) */
+    void *(*write_reader)(void *self);
+    /* rows[i] NULL where absent */
+    bool (*get_many)(void *reader, const struct aw_schema *schema, const char *const *ids, size_t n,
+                     struct aw_arena *arena, void **rows, struct aw_err *err);
+    bool (*each)(void *reader, const struct aw_query *query, struct aw_arena *arena,
+                 bool (*each)(void *arg, void *row), void *arg, struct aw_err *err);
+    bool (*count)(void *reader, const struct aw_query *query, int64_t *count, struct aw_err *err);
+    /* All or nothing and durable. CONFLICT when an expectation fails, UNAVAILABLE when the outcome is "not done, try
+     * the unit again"; an unknown outcome is found out by the driver itself before it answers. */
+    bool (*commit)(void *self, const struct aw_write *writes, size_t n, struct aw_err *err);
+    /* between commits, when the writer is idle: checkpoints, lease */
+    void (*idle)(void *self);
+};
+extern const struct aw_driver aw_driver_sqlite;
+extern const struct aw_driver aw_driver_mongo;
+
+#endif
