@@ -66,7 +66,7 @@ unit: $(UNITS)
 # Programs of the tests: t/tools/aw_*.c and t/bench/bench_*.c, one file each.
 TOOLS := $(patsubst %.c,$B/%,$(wildcard t/tools/aw_*.c t/bench/bench_*.c))
 tools: $(TOOLS)
-$B/t/tools/aw_load: $B/t/tools/load_conn.o
+$B/t/tools/aw_load: $B/t/tools/load_conn.o $B/t/tools/load_target.o
 $B/t/tools/%: $B/t/tools/%.o $(UPPER)
 	$(CC) $^ -o $@ $(ALL_LDFLAGS) $(LIBS)
 $B/t/bench/%: $B/t/bench/%.o $(UPPER)

@@ -24,7 +24,8 @@ typedef struct {
 static ngx_uint_t ngx_http_alertwhisper_is_json(ngx_str_t *type);
 static ngx_int_t ngx_http_alertwhisper_walk_headers(ngx_http_request_t *r,
     ngx_http_alertwhisper_ctx_t *ctx);
-static ngx_uint_t ngx_http_alertwhisper_bearer(ngx_str_t *value);
+static ngx_uint_t ngx_http_alertwhisper_bearer(ngx_str_t *value,
+    ngx_str_t *key);
 static ngx_http_alertwhisper_verdict_e ngx_http_alertwhisper_find_company(
     ngx_http_request_t *r, ngx_http_alertwhisper_ctx_t *ctx);
 static ngx_http_alertwhisper_verdict_e ngx_http_alertwhisper_check_asset(
@@ -138,14 +139,12 @@ static ngx_int_t
 ngx_http_alertwhisper_walk_headers(ngx_http_request_t *r,
     ngx_http_alertwhisper_ctx_t *ctx)
 {
-    ngx_str_t                         bearer, *value;
+    ngx_str_t                        *value;
     ngx_uint_t                        i;
     ngx_list_part_t                  *part;
     ngx_table_elt_t                  *h;
     ngx_http_alertwhisper_header_t   *header;
     ngx_http_alertwhisper_loc_conf_t *alcf;
-
-    ngx_str_null(&bearer);
 
     part = &r->headers_in.headers.part;
     h = part->elts;
@@ -160,21 +159,6 @@ ngx_http_alertwhisper_walk_headers(ngx_http_request_t *r,
             part = part->next;
             h = part->elts;
             i = 0;
-        }
-
-        if (h[i].key.len == sizeof("authorization") - 1
-            && h[i].lowcase_key[0] == 'a'
-            && ngx_memcmp(h[i].lowcase_key, "authorization",
-                          sizeof("authorization") - 1)
-               == 0)
-        {
-            if (bearer.data) {
-                ngx_str_set(&ctx->field, "Authorization");
-                return NGX_DECLINED;
-            }
-
-            bearer = h[i].value;
-            continue;
         }
 
         if (h[i].key.len < sizeof("x-api-key") - 1
@@ -211,8 +195,10 @@ ngx_http_alertwhisper_walk_headers(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    if (ngx_http_alertwhisper_bearer(&bearer)) {
-        ctx->key = bearer;
+    if (r->headers_in.authorization
+        && ngx_http_alertwhisper_bearer(&r->headers_in.authorization->value,
+                                        &ctx->key))
+    {
         return NGX_OK;
     }
 
@@ -227,8 +213,10 @@ ngx_http_alertwhisper_walk_headers(ngx_http_request_t *r,
 
 
 static ngx_uint_t
-ngx_http_alertwhisper_bearer(ngx_str_t *value)
+ngx_http_alertwhisper_bearer(ngx_str_t *value, ngx_str_t *key)
 {
+    u_char  *p, *last;
+
     if (value->len < sizeof("Bearer ")
         || ngx_strncasecmp(value->data, (u_char *) "Bearer ",
                            sizeof("Bearer ") - 1)
@@ -237,15 +225,17 @@ ngx_http_alertwhisper_bearer(ngx_str_t *value)
         return 0;
     }
 
-    value->data += sizeof("Bearer ") - 1;
-    value->len -= sizeof("Bearer ") - 1;
+    p = value->data + sizeof("Bearer ") - 1;
+    last = value->data + value->len;
 
-    while (value->len && *value->data == ' ') {
-        value->data++;
-        value->len--;
+    while (p < last && *p == ' ') {
+        p++;
     }
 
-    return value->len != 0;
+    key->data = p;
+    key->len = last - p;
+
+    return key->len != 0;
 }
 
 

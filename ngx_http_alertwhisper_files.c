@@ -363,7 +363,8 @@ ngx_http_alertwhisper_open_files(ngx_http_alertwhisper_main_conf_t *amcf,
 
     ngx_log_error(NGX_LOG_NOTICE, log, 0,
                   "alertwhisper: queue \"%V\" mapped%s", &amcf->queue_path,
-                  files->queue.recovered ? ", recovered after a new boot" : "");
+                  files->queue.recovered && aw_queue_tail(&files->queue)
+                  ? ", recovered after a new boot" : "");
 
     if (files->queue.damaged) {
         ngx_log_error(NGX_LOG_WARN, log, 0,

@@ -13,7 +13,7 @@
 #define KEY_MAX       128
 #define STRING_MAX    65536
 #define NUMBER_MAX    32
-#define SCRATCH       1536 /* yajl's own state, when no string holds an escape */
+#define SCRATCH       6144 /* yajl's own state; more only for long strings with escapes */
 
 #define TEXT(number)  TEXT_(number)
 #define TEXT_(number) #number

@@ -20,7 +20,7 @@ void aw_crash_arm(const char *spec)
     long count = 1;
     if (spec != NULL) {
         size_t len = strcspn(spec, ":");
-        snprintf(armed_name, sizeof(armed_name), "%.*s", (int) len, spec);
+        snprintf(armed_name, sizeof(armed_name), "%.*s", (int)len, spec);
         if (spec[len] == ':') {
             count = strtol(spec + len + 1, NULL, 10);
         }
@@ -45,7 +45,7 @@ extern const char *const __start_aw_crash_names[], *const __stop_aw_crash_names[
 
 const char *const *aw_crash_names(size_t *count)
 {
-    *count = (size_t) (__stop_aw_crash_names - __start_aw_crash_names);
+    *count = (size_t)(__stop_aw_crash_names - __start_aw_crash_names);
     return __start_aw_crash_names;
 }
 

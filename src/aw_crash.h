@@ -1,8 +1,9 @@
-/* aw_crash.h - test builds only (-DAW_CRASH_POINTS): being killed at a named point, and failing syncs.
+/* aw_crash.h - test builds only (-DAW_CRASH_POINTS): being killed at a named point, and failing
+ * syncs.
  *
- * AW_CRASH("unit.act.when") marks a point. AW_CRASH_AT="name[:count]" in the environment, read once, or
- * aw_crash_arm() makes the process raise SIGKILL when it reaches that point for the count-th time (default 1).
- * Threads: a process-wide count; arm before threads start. */
+ * AW_CRASH("unit.act.when") marks a point. AW_CRASH_AT="name[:count]" in the environment, read
+ * once, or aw_crash_arm() makes the process raise SIGKILL when it reaches that point for the
+ * count-th time (default 1). Threads: a process-wide count; arm before threads start. */
 #ifndef AW_CRASH_H
 #define AW_CRASH_H
 
@@ -15,7 +16,8 @@ void aw_crash_arm(const char *spec);
 /* Names of all points that are linked in; a name used at several places is there several times. */
 const char *const *aw_crash_names(size_t *count);
 
-/* Asked before every fdatasync of a mapped file, NULL = nobody: false makes it fail with EIO, undone. */
+/* Asked before every fdatasync of a mapped file, NULL = nobody: false makes it fail with EIO,
+ * undone. */
 extern bool (*aw_crash_sync)(int fd);
 
 #endif

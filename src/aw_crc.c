@@ -14,7 +14,7 @@ __attribute__((target("sse4.2"))) static uint32_t crc_sse42(uint32_t crc, const 
         memcpy(&word, at, sizeof(word));
         wide = _mm_crc32_u64(wide, word);
     }
-    crc = (uint32_t) wide;
+    crc = (uint32_t)wide;
     for (; len > 0; at++, len--) {
         crc = _mm_crc32_u8(crc, *at);
     }
@@ -23,9 +23,10 @@ __attribute__((target("sse4.2"))) static uint32_t crc_sse42(uint32_t crc, const 
 #endif
 
 /* Remainders of the 16 half-bytes for the reversed polynomial 0x82f63b78. */
-static const uint32_t half_bytes[16] = {
-    0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
-    0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75};
+static const uint32_t half_bytes[16] = {0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1,
+                                        0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
+                                        0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9,
+                                        0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75};
 
 static uint32_t crc_table(uint32_t crc, const uint8_t *at, size_t len)
 {

@@ -55,9 +55,9 @@ static bool check_head(const struct aw_file_spec *spec, int fd, uint64_t wanted,
     }
     *size = (uint64_t)end;
     if (got != (ssize_t)sizeof(head) ||
-        memcmp(head.magic, AW_EDGE_MAGIC, sizeof(head.magic)) != 0 || head.crc != head_crc(&head) ||
-        head.version != AW_EDGE_VERSION || head.file_size != *size || *size < AW_EDGE_SIZE_MIN ||
-        *size > AW_EDGE_SIZE_MAX) {
+        memcmp(head.magic, AW_EDGE_MAGIC, sizeof(head.magic)) != 0 ||
+        !aw_edge_same_crc(head.crc, head_crc(&head)) || head.version != AW_EDGE_VERSION ||
+        head.file_size != *size || *size < AW_EDGE_SIZE_MIN || *size > AW_EDGE_SIZE_MAX) {
         return aw_fail(err, AW_ERR_INTERNAL, "edge.format", "%s is not an edge table of version %d",
                        spec->path, AW_EDGE_VERSION);
     }

@@ -153,6 +153,18 @@ static inline uint32_t aw_edge_seed(uint64_t generation)
     return aw_crc32c(0, &generation, sizeof(generation));
 }
 
+/* A fuzzer cannot guess checksums: there, every one is right. */
+static inline bool aw_edge_same_crc(uint32_t stored, uint32_t computed)
+{
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+    (void)stored;
+    (void)computed;
+    return true;
+#else
+    return stored == computed;
+#endif
+}
+
 /* FNV-1a (Fowler, Noll, Vo), 64 bits; `seed` changes the offset basis. */
 static inline uint64_t aw_edge_hash(uint64_t seed, const void *data, size_t len)
 {

@@ -20,17 +20,6 @@ static struct view view_of(const struct aw_edge *edge, uint64_t generation)
                          aw_edge_seed(generation)};
 }
 
-static bool same_crc(uint32_t stored, uint32_t computed)
-{
-#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-    (void)stored;
-    (void)computed;
-    return true;
-#else
-    return stored == computed;
-#endif
-}
-
 /* Copies an object out; its CRC is its last word. */
 static bool take(const struct view *view, uint64_t at, void *out, size_t size)
 {
@@ -40,7 +29,7 @@ static bool take(const struct view *view, uint64_t at, void *out, size_t size)
     aw_edge_load(out, view->base + at, size);
     uint32_t crc;
     memcpy(&crc, (uint8_t *)out + size - sizeof(crc), sizeof(crc));
-    return same_crc(crc, aw_crc32c(view->seed, out, size - sizeof(crc)));
+    return aw_edge_same_crc(crc, aw_crc32c(view->seed, out, size - sizeof(crc)));
 }
 
 static bool is_power_of_two(uint32_t n)
@@ -216,7 +205,7 @@ static enum aw_edge_rc compare_name(const struct view *view, uint64_t at, const 
     }
     aw_edge_load(stored.text, view->base + at, padded);
     uint32_t crc = aw_crc32c(view->seed, &stored.head.len, sizeof(stored.head.len));
-    if (!same_crc(stored.head.crc, aw_crc32c(crc, stored.text, stored.head.len))) {
+    if (!aw_edge_same_crc(stored.head.crc, aw_crc32c(crc, stored.text, stored.head.len))) {
         return AW_EDGE_NOT_READY;
     }
     bool same = stored.head.len == len && memcmp(stored.text, name, len) == 0;

@@ -42,8 +42,7 @@ bool aw_fail_errno(struct aw_err *err, const char *code, const char *fmt, ...)
 
     char text[128];
     size_t used = strlen(err->msg);
-    snprintf(err->msg + used, sizeof(err->msg) - used, ": %s",
-             strerror_r(why, text, sizeof(text)));
+    snprintf(err->msg + used, sizeof(err->msg) - used, ": %s", strerror_r(why, text, sizeof(text)));
     errno = why;
     return false;
 }

@@ -25,7 +25,7 @@ static const char *code_of(char code[CODE_MAX], const struct aw_file_spec *spec,
 static bool fail_io(const struct aw_file_spec *spec, const char *act, struct aw_err *err)
 {
     char code[CODE_MAX];
-    const char *what = errno == ENOSPC || errno == EDQUOT ? "space" : "io";
+    const char *what = errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? "space" : "io";
     return aw_fail_errno(err, code_of(code, spec, what), "%s %s", act, spec->path);
 }
 
@@ -58,7 +58,7 @@ bool aw_file_boot_id(uint8_t id[AW_BOOT_ID_LEN], struct aw_err *err)
     for (const char *at = text; *at != '\0' && n < AW_BOOT_ID_LEN; at++) {
         unsigned byte;
         if (*at != '-' && sscanf(at, "%2x", &byte) == 1) {
-            id[n++] = (uint8_t) byte;
+            id[n++] = (uint8_t)byte;
             at += at[1] != '\0';
         }
     }
@@ -93,8 +93,8 @@ static bool is_memory_fs(const struct statfs *fs)
     return fs->f_type == TMPFS_MAGIC || fs->f_type == RAMFS_MAGIC;
 }
 
-/* Asks the mount table for the upper directory of the overlay with this device number. A container may not see
- * that directory; then the overlay counts as lying on a disk. */
+/* Asks the mount table for the upper directory of the overlay with this device number. A container
+ * may not see that directory; then the overlay counts as lying on a disk. */
 static bool overlay_is_volatile(dev_t dev)
 {
     char table[65536];
@@ -105,7 +105,7 @@ static bool overlay_is_volatile(dev_t dev)
     size_t len = 0;
     ssize_t got;
     while (len < sizeof(table) - 1 && (got = read(fd, table + len, sizeof(table) - 1 - len)) > 0) {
-        len += (size_t) got;
+        len += (size_t)got;
     }
     close(fd);
     table[len] = '\0';
@@ -133,7 +133,8 @@ bool aw_file_is_volatile(int fd)
     if (fstatfs(fd, &fs) != 0 || fstat(fd, &st) != 0) {
         return false;
     }
-    return is_memory_fs(&fs) || (fs.f_type == OVERLAYFS_SUPER_MAGIC && overlay_is_volatile(st.st_dev));
+    return is_memory_fs(&fs) ||
+           (fs.f_type == OVERLAYFS_SUPER_MAGIC && overlay_is_volatile(st.st_dev));
 }
 
 static void directory_of(const char *path, char *directory, size_t size)
@@ -144,12 +145,12 @@ static void directory_of(const char *path, char *directory, size_t size)
     } else if (slash == path) {
         snprintf(directory, size, "/");
     } else {
-        snprintf(directory, size, "%.*s", (int) (slash - path), path);
+        snprintf(directory, size, "%.*s", (int)(slash - path), path);
     }
 }
 
-/* The owner must be one that could have put the file there rightly: root, this user, the owner of the directory
- * or the one that the caller names. */
+/* The owner must be one that could have put the file there rightly: root, this user, the owner of
+ * the directory or the one that the caller names. */
 static bool verify(const struct aw_file_spec *spec, const struct stat *st, struct aw_err *err)
 {
     mode_t allowed = spec->owner == NULL ? 0660 : spec->owner->mode;
@@ -216,7 +217,7 @@ bool aw_file_open(const struct aw_file_spec *spec, int *fd, uint64_t *size, stru
         *fd = -1;
         return false;
     }
-    *size = (uint64_t) st.st_size;
+    *size = (uint64_t)st.st_size;
     return true;
 }
 
@@ -241,12 +242,12 @@ bool aw_file_fill(const struct aw_file_spec *spec, int fd, uint64_t size, struct
         return fail_io(spec, "emptying", err);
     }
     for (uint64_t at = 0; at < size;) {
-        size_t want = size - at < sizeof(zeros) ? (size_t) (size - at) : sizeof(zeros);
-        ssize_t put = pwrite(fd, zeros, want, (off_t) at);
+        size_t want = size - at < sizeof(zeros) ? (size_t)(size - at) : sizeof(zeros);
+        ssize_t put = pwrite(fd, zeros, want, (off_t)at);
         if (put <= 0 && errno != EINTR) {
             return fail_io(spec, "filling", err);
         }
-        at += put > 0 ? (uint64_t) put : 0;
+        at += put > 0 ? (uint64_t)put : 0;
     }
     if (fsync(fd) != 0 || !sync_directory(spec->path)) {
         return fail_io(spec, "syncing", err);
@@ -260,7 +261,7 @@ bool aw_file_is_blank(int fd)
     off_t at = 0;
     ssize_t got;
     while ((got = pread(fd, buf, sizeof(buf), at)) > 0) {
-        if (buf[0] != 0 || memcmp(buf, buf + 1, (size_t) got - 1) != 0) {
+        if (buf[0] != 0 || memcmp(buf, buf + 1, (size_t)got - 1) != 0) {
             return false;
         }
         at += got;

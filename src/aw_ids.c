@@ -14,11 +14,11 @@ struct place {
 
 static struct place place_of(const struct aw_state *state, const uint8_t key[AW_SHA256_LEN])
 {
-    const struct aw_state_header *header = (const struct aw_state_header *) state->map;
+    const struct aw_state_header *header = (const struct aw_state_header *)state->map;
     struct place place;
     memcpy(place.hash, key, sizeof(place.hash));
     uint64_t mixed = (place.hash[0] ^ place.hash[1]) * header->mix;
-    place.tag = (uint32_t) (place.hash[1] >> 32);
+    place.tag = (uint32_t)(place.hash[1] >> 32);
     place.tag += place.tag == 0;
     place.set = &state->sets[(mixed >> 32) & (state->set_count - 1)];
     return place;
@@ -142,11 +142,11 @@ void aw_ids_fill(const struct aw_state *state, uint64_t *used, uint64_t *total)
     uint32_t step = state->set_count / sample;
     uint64_t taken = 0;
     for (uint32_t i = 0; i < sample; i++) {
-        const volatile uint32_t *tags = state->sets[(uint64_t) i * step].tags;
+        const volatile uint32_t *tags = state->sets[(uint64_t)i * step].tags;
         for (int way = 0; way < AW_IDS_WAYS; way++) {
             taken += tags[way] != 0;
         }
     }
-    *total = (uint64_t) state->set_count * AW_IDS_WAYS;
-    *used = taken * *total / ((uint64_t) sample * AW_IDS_WAYS);
+    *total = (uint64_t)state->set_count * AW_IDS_WAYS;
+    *used = taken * *total / ((uint64_t)sample * AW_IDS_WAYS);
 }

@@ -17,14 +17,14 @@ struct section {
 
 static uint32_t clamp_s(uint64_t seconds)
 {
-    return seconds > UINT32_MAX ? UINT32_MAX : (uint32_t) seconds;
+    return seconds > UINT32_MAX ? UINT32_MAX : (uint32_t)seconds;
 }
 
 static uint32_t identity_expiry(const struct aw_intake *intake, unsigned flags,
                                 uint64_t received_ms)
 {
-    uint32_t memory_s = flags & AW_RECORD_DELIVERY_ID ? intake->delivery_memory_s
-                                                      : intake->content_memory_s;
+    uint32_t memory_s =
+        flags & AW_RECORD_DELIVERY_ID ? intake->delivery_memory_s : intake->content_memory_s;
     return clamp_s(received_ms / 1000 + memory_s);
 }
 
@@ -40,16 +40,16 @@ static bool put(struct section *s, const uint8_t *key, enum aw_key_kind kind,
     return aw_ids_put(s->state, key, kind, alert_id, seq, expires_s, s->now_s, s->head_seq);
 }
 
-/* Inserts what a record of the queue says again. An attempt record may have outlived its alert (a power cut): it
- * gives back nothing that would make a retry of the lost alert a duplicate. A table that has become too small
- * loses keys here; the store's own memory of deliveries then decides. */
+/* Inserts what a record of the queue says again. An attempt record may have outlived its alert (a
+ * power cut): it gives back nothing that would make a retry of the lost alert a duplicate. A table
+ * that has become too small loses keys here; the store's own memory of deliveries then decides. */
 static void put_record_keys(struct section *s, const struct aw_record_head *record)
 {
     uint64_t seq = aw_queue_seq_at(s->queue, record->position);
     bool brings_signature = record->flags & AW_RECORD_SIGNED;
     if (record->kind == AW_RECORD_ALERT) {
         uint32_t expires_s = identity_expiry(s->intake, record->flags, record->received_ms);
-        (void) put(s, record->identity, AW_KEY_IDENTITY, record->alert_id, seq, expires_s);
+        (void)put(s, record->identity, AW_KEY_IDENTITY, record->alert_id, seq, expires_s);
     } else {
         const struct aw_ids_entry *alert =
             aw_ids_find(s->state, record->identity, AW_KEY_IDENTITY, s->now_s);
@@ -57,12 +57,13 @@ static void put_record_keys(struct section *s, const struct aw_record_head *reco
                            memcmp(alert->alert_id, record->alert_id, AW_ID_LEN) == 0;
     }
     if (brings_signature) {
-        (void) put(s, record->signature, AW_KEY_SIGNATURE, record->alert_id, seq,
-                   signature_expiry(s->intake, record->sig_timestamp));
+        (void)put(s, record->signature, AW_KEY_SIGNATURE, record->alert_id, seq,
+                  signature_expiry(s->intake, record->sig_timestamp));
     }
 }
 
-/* Whoever gets the lock first after a death, or with a new state file, finds `keyed` behind the tail. */
+/* Whoever gets the lock first after a death, or with a new state file, finds `keyed` behind the
+ * tail. */
 static void insert_missing_keys(struct section *s)
 {
     uint64_t tail = aw_queue_tail(s->queue);
@@ -103,7 +104,8 @@ static enum aw_queue_rc enter(struct section *s, struct aw_intake *intake, unsig
     return AW_QUEUE_OK;
 }
 
-/* Appends and publishes, and only then inserts the keys: a key without its record would mute an alert. */
+/* Appends and publishes, and only then inserts the keys: a key without its record would mute an
+ * alert. */
 static bool append(struct section *s, const struct aw_delivery *delivery, bool with_identity)
 {
     uint64_t seq = aw_queue_append(s->queue, delivery);
@@ -113,15 +115,15 @@ static bool append(struct section *s, const struct aw_delivery *delivery, bool w
     AW_CRASH("intake.append.before_keys");
     if (with_identity) {
         uint32_t expires_s = identity_expiry(s->intake, delivery->flags, delivery->received_ms);
-        (void) put(s, delivery->identity, AW_KEY_IDENTITY, delivery->alert_id, seq, expires_s);
+        (void)put(s, delivery->identity, AW_KEY_IDENTITY, delivery->alert_id, seq, expires_s);
     }
     AW_CRASH("intake.append.between_keys");
     bool brings_signature = delivery->kind == AW_RECORD_ALERT
                                 ? delivery->flags & AW_RECORD_SIGNED
                                 : delivery->flags & AW_RECORD_NEW_SIGNATURE;
     if (brings_signature) {
-        (void) put(s, delivery->signature, AW_KEY_SIGNATURE, delivery->alert_id, seq,
-                   signature_expiry(s->intake, delivery->sig_timestamp));
+        (void)put(s, delivery->signature, AW_KEY_SIGNATURE, delivery->alert_id, seq,
+                  signature_expiry(s->intake, delivery->sig_timestamp));
     }
     AW_CRASH("intake.append.after_keys");
     aw_queue_set_keyed(s->queue, aw_queue_tail(s->queue));
@@ -224,8 +226,8 @@ static void count(struct aw_counters *counters, enum aw_intake_verdict verdict)
     aw_counters_add(counters, of_verdict[verdict], 1);
 }
 
-/* Without a successful sync nobody who waits for it may hear yes; records and keys stay, and a retry joins the
- * next sync. */
+/* Without a successful sync nobody who waits for it may hear yes; records and keys stay, and a
+ * retry joins the next sync. */
 static void sync_batch(struct aw_intake *intake, struct aw_intake_item **items, size_t n)
 {
     uint64_t needed = 0;

@@ -65,14 +65,19 @@ void aw_mac_update(struct aw_mac *mac, const void *data, size_t len)
     SHA256_Update(&mac->sha, data, len);
 }
 
+void aw_mac_value(struct aw_mac *mac, const struct aw_mac_key *key, uint8_t out[AW_SHA256_LEN])
+{
+    SHA256_Final(out, &mac->sha);
+    resume(&mac->sha, key->outer);
+    SHA256_Update(&mac->sha, out, AW_SHA256_LEN);
+    SHA256_Final(out, &mac->sha);
+}
+
 bool aw_mac_finish(struct aw_mac *mac, const struct aw_mac_key *key,
                    const uint8_t claimed[AW_SHA256_LEN])
 {
     uint8_t digest[AW_SHA256_LEN];
-    SHA256_Final(digest, &mac->sha);
-    resume(&mac->sha, key->outer);
-    SHA256_Update(&mac->sha, digest, sizeof(digest));
-    SHA256_Final(digest, &mac->sha);
+    aw_mac_value(mac, key, digest);
     return CRYPTO_memcmp(digest, claimed, sizeof(digest)) == 0;
 }
 

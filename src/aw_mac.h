@@ -24,6 +24,8 @@ struct aw_mac {
 void aw_mac_start(struct aw_mac *mac, const struct aw_mac_key *key, const char *timestamp,
                   size_t len);
 void aw_mac_update(struct aw_mac *mac, const void *data, size_t len);
+/* The MAC itself, for senders. */
+void aw_mac_value(struct aw_mac *mac, const struct aw_mac_key *key, uint8_t out[AW_SHA256_LEN]);
 /* Constant-time comparison with the 32 bytes that the sender claims. */
 AW_MUST_CHECK bool aw_mac_finish(struct aw_mac *mac, const struct aw_mac_key *key,
                                  const uint8_t claimed[AW_SHA256_LEN]);

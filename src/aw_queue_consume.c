@@ -70,7 +70,9 @@ void aw_queue_save_head(struct aw_queue *queue)
 void aw_queue_release(struct aw_queue *queue, uint64_t position)
 {
     uint64_t head = aw_queue_head(queue);
-    if (position <= head || !aw_queue_bounds_hold(queue, position, aw_queue_tail(queue))) {
+    uint64_t tail = aw_queue_tail(queue);
+    if (position <= head || !aw_queue_bounds_hold(queue, head, tail) ||
+        !aw_queue_bounds_hold(queue, position, tail)) {
         return;
     }
     AW_CRASH("queue.release.before_head");
@@ -87,7 +89,7 @@ void aw_queue_wait(struct aw_queue *queue, uint64_t cursor, unsigned timeout_ms)
     struct aw_queue_live *live = queue->live;
     timeout_ms = timeout_ms > WAIT_MAX_MS ? WAIT_MAX_MS : timeout_ms;
     struct timespec timeout = {.tv_sec = timeout_ms / 1000,
-                               .tv_nsec = (long) (timeout_ms % 1000) * 1000000};
+                               .tv_nsec = (long)(timeout_ms % 1000) * 1000000};
     uint32_t seen = atomic_load(&live->wake);
     atomic_store(&live->sleeping, 1);
     uint64_t tail = atomic_load(&live->tail);
@@ -100,5 +102,5 @@ void aw_queue_wait(struct aw_queue *queue, uint64_t cursor, unsigned timeout_ms)
 
 void aw_queue_mark_try(const struct aw_record_head *record)
 {
-    __atomic_fetch_add((uint32_t *) &record->tries, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add((uint32_t *)&record->tries, 1, __ATOMIC_RELAXED);
 }

@@ -4,7 +4,8 @@
 #include "aw_crc.h"
 #include "aw_queue_layout.h"
 
-/* A consumer may be writing one page while it is read, and then the other: a few tries see a whole one. */
+/* A consumer may be writing one page while it is read, and then the other: a few tries see a whole
+ * one. */
 #define READ_TRIES 8
 
 static bool page_read(const uint8_t *map, unsigned page, struct aw_queue_header *header)
@@ -55,6 +56,6 @@ void aw_queue_header_write(uint8_t *map, struct aw_queue_header *header)
     AW_CRASH("queue.header.before_write");
     memcpy(at, header, half);
     AW_CRASH("queue.header.half_written");
-    memcpy(at + half, (uint8_t *) header + half, sizeof(*header) - half);
+    memcpy(at + half, (uint8_t *)header + half, sizeof(*header) - half);
     AW_CRASH("queue.header.after_write");
 }

@@ -1,8 +1,8 @@
 /* aw_queue_layout.h - the bytes of a queue file, and the steps that the aw_queue_*.c files share.
  *
- * Pages 0 and 1: header, written in turn, the newer valid one counts. Pages 2 and 3: live words, each hot one on
- * a cache line of its own. Page 4 on: the data area. Pages are of 4,096 bytes on every machine.
- * Threads: as in aw_queue.h. Private to aw_queue_*.c and their tests. */
+ * Pages 0 and 1: header, written in turn, the newer valid one counts. Pages 2 and 3: live words,
+ * each hot one on a cache line of its own. Page 4 on: the data area. Pages are of 4,096 bytes on
+ * every machine. Threads: as in aw_queue.h. Private to aw_queue_*.c and their tests. */
 #ifndef AW_QUEUE_LAYOUT_H
 #define AW_QUEUE_LAYOUT_H
 
@@ -47,8 +47,8 @@ struct aw_queue_live {
     alignas(AW_CACHE_LINE) _Atomic uint64_t synced; /* end of what is durable */
     _Atomic uint64_t failed_tail;                   /* with sync_broken: end of what may be lost */
     _Atomic uint32_t sync_broken;
-    alignas(AW_CACHE_LINE) _Atomic uint32_t wake; /* futex: counts wake-ups */
-    _Atomic uint32_t sleeping;                    /* the consumer waits, or is about to */
+    alignas(AW_CACHE_LINE) _Atomic uint32_t wake;  /* futex: counts wake-ups */
+    _Atomic uint32_t sleeping;                     /* the consumer waits, or is about to */
     alignas(AW_CACHE_LINE) _Atomic uint64_t syncs; /* figures, written under `syncing` */
     _Atomic uint64_t sync_total_us;
     _Atomic uint64_t sync_max_us;
@@ -91,8 +91,8 @@ struct aw_queue_scan {
 void aw_queue_scan(const struct aw_queue *queue, uint64_t persisted_head,
                    struct aw_queue_scan *scan);
 
-/* Prepares a file of another boot: holes become fillers, the live words are made anew, a new epoch begins. The
- * caller holds the repair lock and nobody else is attached. */
+/* Prepares a file of another boot: holes become fillers, the live words are made anew, a new epoch
+ * begins. The caller holds the repair lock and nobody else is attached. */
 AW_MUST_CHECK bool aw_queue_recover(struct aw_queue *queue, struct aw_queue_header *header,
                                     const uint8_t boot_id[AW_BOOT_ID_LEN], struct aw_err *err);
 

@@ -24,11 +24,12 @@ static bool check_geometry(const struct aw_queue_header *header, const char *pat
         return aw_fail(err, AW_ERR_INTERNAL, "queue.format", "%s has another layout", path);
     }
     if (header->file_size != file_size || (wanted != 0 && wanted != file_size)) {
-        return aw_fail(err, AW_ERR_INTERNAL, "queue.size",
-                       "%s has %llu bytes, its header says %llu, wanted are %llu: another size needs "
-                       "another path",
-                       path, (unsigned long long) file_size, (unsigned long long) header->file_size,
-                       (unsigned long long) wanted);
+        return aw_fail(
+            err, AW_ERR_INTERNAL, "queue.size",
+            "%s has %llu bytes, its header says %llu, wanted are %llu: another size needs "
+            "another path",
+            path, (unsigned long long)file_size, (unsigned long long)header->file_size,
+            (unsigned long long)wanted);
     }
     return true;
 }
@@ -83,23 +84,23 @@ static bool load(struct aw_queue *queue, const struct aw_file_spec *spec, uint64
         if (!make(queue, spec, wanted, err)) {
             return false;
         }
-        size = (off_t) wanted;
+        size = (off_t)wanted;
     }
-    if (size < (off_t) AW_QUEUE_SIZE_MIN) {
+    if (size < (off_t)AW_QUEUE_SIZE_MIN) {
         return aw_fail(err, AW_ERR_INTERNAL, "queue.format", "%s is no queue file", spec->path);
     }
-    queue->map = aw_file_map(spec, queue->fd, (uint64_t) size, err);
+    queue->map = aw_file_map(spec, queue->fd, (uint64_t)size, err);
     if (queue->map == NULL) {
         return false;
     }
-    queue->map_size = (size_t) size;
+    queue->map_size = (size_t)size;
     if (!aw_queue_header_read(queue->map, header)) {
         return aw_fail(err, AW_ERR_INTERNAL, "queue.format", "%s has no valid header", spec->path);
     }
-    if (!check_geometry(header, spec->path, (uint64_t) size, wanted, err)) {
+    if (!check_geometry(header, spec->path, (uint64_t)size, wanted, err)) {
         return false;
     }
-    queue->live = (struct aw_queue_live *) (queue->map + AW_QUEUE_LIVE_AT);
+    queue->live = (struct aw_queue_live *)(queue->map + AW_QUEUE_LIVE_AT);
     queue->data = queue->map + AW_QUEUE_DATA_AT;
     queue->data_size = header->data_size;
     memcpy(queue->id, header->id, sizeof(queue->id));
@@ -115,7 +116,8 @@ static bool live_words_hold(struct aw_queue *queue)
     return aw_queue_bounds_hold(queue, head, atomic_load(&queue->live->tail));
 }
 
-/* Under the repair lock. Live words of another boot, or nonsense in them, mean a recovery: only alone. */
+/* Under the repair lock. Live words of another boot, or nonsense in them, mean a recovery: only
+ * alone. */
 static bool attach(struct aw_queue *queue, const struct aw_file_spec *spec,
                    struct aw_queue_header *header, struct aw_err *err)
 {

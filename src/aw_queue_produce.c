@@ -24,14 +24,14 @@ int aw_queue_mutex_lock(pthread_mutex_t *mutex, unsigned timeout_us)
     }
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    uint64_t ns = (uint64_t) until.tv_nsec + (uint64_t) timeout_us * 1000;
-    until.tv_sec += (time_t) (ns / 1000000000);
-    until.tv_nsec = (long) (ns % 1000000000);
+    uint64_t ns = (uint64_t)until.tv_nsec + (uint64_t)timeout_us * 1000;
+    until.tv_sec += (time_t)(ns / 1000000000);
+    until.tv_nsec = (long)(ns % 1000000000);
     return pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until);
 }
 
-/* The dead owner may have finished a record without publishing it. It may also have been answered for: a batch
- * is published record by record, so at most one is in question. */
+/* The dead owner may have finished a record without publishing it. It may also have been answered
+ * for: a batch is published record by record, so at most one is in question. */
 static void adopt(struct aw_queue *queue)
 {
     const struct aw_record_head *record;
@@ -163,7 +163,8 @@ bool aw_queue_is_committed(struct aw_queue *queue, uint64_t seq)
     return seq < aw_queue_seq_at(queue, synced > head ? synced : head);
 }
 
-/* With sequential consistency either the producer sees the sleeper, or the sleeper sees the new tail. */
+/* With sequential consistency either the producer sees the sleeper, or the sleeper sees the new
+ * tail. */
 bool aw_queue_wake(struct aw_queue *queue)
 {
     struct aw_queue_live *live = queue->live;

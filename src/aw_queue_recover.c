@@ -19,7 +19,8 @@ void aw_queue_scan(const struct aw_queue *queue, uint64_t persisted_head,
             continue;
         }
         uint64_t end = record->position + record->length;
-        /* Cells above the low 40 bits of seq count on into the epoch (aw_queue_seq_at): undone here. */
+        /* Cells above the low 40 bits of seq count on into the epoch (aw_queue_seq_at): undone
+         * here. */
         uint64_t epoch = (record->seq - record->position / AW_CELL) >> 40;
         scan->end = end > scan->end ? end : scan->end;
         scan->epoch = epoch > scan->epoch ? epoch : scan->epoch;
@@ -45,7 +46,8 @@ static bool is_record_at(const struct aw_queue *queue, uint64_t position, uint64
     return true;
 }
 
-/* Lost cells between the records become fillers, so that a consumer can walk from one end to the other. */
+/* Lost cells between the records become fillers, so that a consumer can walk from one end to the
+ * other. */
 static void fill_holes(struct aw_queue *queue, const struct aw_queue_scan *scan)
 {
     uint64_t length;
@@ -109,8 +111,8 @@ static bool persist(struct aw_queue *queue, struct aw_queue_header *header, stru
     return true;
 }
 
-/* The boot id is written last, when all else is durable: until then every attacher recovers afresh, in an epoch
- * of its own. */
+/* The boot id is written last, when all else is durable: until then every attacher recovers afresh,
+ * in an epoch of its own. */
 bool aw_queue_recover(struct aw_queue *queue, struct aw_queue_header *header,
                       const uint8_t boot_id[AW_BOOT_ID_LEN], struct aw_err *err)
 {

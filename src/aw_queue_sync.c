@@ -10,7 +10,7 @@ static uint64_t now_us(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 /* Everything up to failed_tail may be lost, until the worker has it. */
@@ -22,8 +22,8 @@ static void mark_broken(struct aw_queue_live *live)
     AW_CRASH("queue.sync.after_broken");
 }
 
-/* Under the producers' mutex, because a record that is being written while the sync fails may lose a page before
- * it is published. */
+/* Under the producers' mutex, because a record that is being written while the sync fails may lose
+ * a page before it is published. */
 static void note_failed_tail(struct aw_queue *queue)
 {
     enum aw_queue_rc rc = aw_queue_lock(queue, TAIL_WAIT_US);

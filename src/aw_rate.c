@@ -29,10 +29,14 @@ unsigned aw_rate_take(struct aw_rate_word *word, uint64_t company_hash, uint32_t
     uint64_t tat = atomic_load_explicit(&word->tat_us, memory_order_relaxed);
     for (;;) {
         uint64_t from = tat > now_us ? tat : now_us;
+        if (from > limit) {
+            from = limit;
+        }
         bool pass = from + cost <= limit;
         /* Stored also when refused, so that a word from a larger burst comes back into range. */
-        uint64_t next = pass ? from + cost : from < limit ? from : limit;
-        if (atomic_compare_exchange_weak_explicit(&word->tat_us, &tat, next, memory_order_relaxed,
+        uint64_t next = pass ? from + cost : from;
+        if (next == tat ||
+            atomic_compare_exchange_weak_explicit(&word->tat_us, &tat, next, memory_order_relaxed,
                                                   memory_order_relaxed)) {
             return pass ? 0 : (unsigned)((next + cost - limit + SECOND_US - 1) / SECOND_US);
         }

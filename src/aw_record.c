@@ -18,8 +18,8 @@ static uint32_t head_crc_of(const struct aw_record_head *head, uint32_t seed)
 static uint32_t body_crc_of(const struct aw_record_head *head, uint32_t seed)
 {
     uint32_t crc = aw_crc32c(seed, &head->seq, sizeof(head->seq));
-    return aw_crc32c(crc, (const uint8_t *) head + AW_RECORD_HEAD,
-                     (size_t) head->delivery_len + head->body_len);
+    return aw_crc32c(crc, (const uint8_t *)head + AW_RECORD_HEAD,
+                     (size_t)head->delivery_len + head->body_len);
 }
 
 size_t aw_record_length(size_t delivery_id_len, size_t body_len)
@@ -50,16 +50,16 @@ void aw_record_write(void *at, const struct aw_delivery *delivery, uint64_t seq,
     struct aw_record_head head = {
         .magic = AW_RECORD_MAGIC,
         .version = AW_RECORD_VERSION,
-        .kind = (uint8_t) delivery->kind,
-        .flags = (uint8_t) delivery->flags,
+        .kind = (uint8_t)delivery->kind,
+        .flags = (uint8_t)delivery->flags,
         .source = delivery->source,
-        .length = (uint32_t) length,
-        .body_len = (uint32_t) delivery->body_len,
+        .length = (uint32_t)length,
+        .body_len = (uint32_t)delivery->body_len,
         .seq = seq,
         .position = position,
         .received_ms = delivery->received_ms,
         .sig_timestamp = delivery->sig_timestamp,
-        .delivery_len = (uint8_t) delivery->delivery_id_len,
+        .delivery_len = (uint8_t)delivery->delivery_id_len,
     };
     memcpy(head.alert_id, delivery->alert_id, AW_ID_LEN);
     memcpy(head.identity, delivery->identity, AW_SHA256_LEN);
@@ -68,7 +68,7 @@ void aw_record_write(void *at, const struct aw_delivery *delivery, uint64_t seq,
 
     struct aw_record_head *record = at;
     put_head(record, &head, seed);
-    uint8_t *tail = (uint8_t *) at + AW_RECORD_HEAD;
+    uint8_t *tail = (uint8_t *)at + AW_RECORD_HEAD;
     if (delivery->delivery_id_len > 0) {
         memcpy(tail, delivery->delivery_id, delivery->delivery_id_len);
         tail += delivery->delivery_id_len;
@@ -78,7 +78,7 @@ void aw_record_write(void *at, const struct aw_delivery *delivery, uint64_t seq,
         tail += delivery->body_len;
     }
     /* Nothing of an older record may stay behind in a cell: a scan must not find its head there. */
-    memset(tail, 0, (size_t) ((uint8_t *) at + length - tail));
+    memset(tail, 0, (size_t)((uint8_t *)at + length - tail));
     AW_CRASH("queue.record.after_body");
     record->body_crc = body_crc_of(record, seed);
     commit(record);
@@ -90,7 +90,7 @@ void aw_record_write_filler(void *at, size_t length, uint64_t seq, uint64_t posi
         .magic = AW_RECORD_MAGIC,
         .version = AW_RECORD_VERSION,
         .kind = AW_RECORD_FILLER,
-        .length = (uint32_t) length,
+        .length = (uint32_t)length,
         .seq = seq,
         .position = position,
     };
@@ -113,8 +113,8 @@ static bool lengths_hold(const struct aw_record_head *head, size_t room)
 static bool checksums_hold(const struct aw_record_head *head, uint32_t seed)
 {
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-    (void) head_crc_of(head, seed);
-    (void) body_crc_of(head, seed);
+    (void)head_crc_of(head, seed);
+    (void)body_crc_of(head, seed);
     return true;
 #else
     return head->head_crc == head_crc_of(head, seed) &&
@@ -128,7 +128,8 @@ bool aw_record_check(const void *at, size_t room, uint64_t position, uint32_t se
     const struct aw_record_head *found = at;
     if (room < AW_CELL || found->magic != AW_RECORD_MAGIC || found->version == 0 ||
         found->version > AW_RECORD_VERSION || found->kind < AW_RECORD_ALERT ||
-        found->kind > AW_RECORD_FILLER || found->position % AW_CELL != 0 || found->position > POSITION_MAX ||
+        found->kind > AW_RECORD_FILLER || found->position % AW_CELL != 0 ||
+        found->position > POSITION_MAX ||
         (position != AW_ANY_POSITION && found->position != position) ||
         atomic_load_explicit(&found->commit, memory_order_acquire) !=
             (found->seq ^ AW_RECORD_COMMIT) ||
@@ -141,12 +142,12 @@ bool aw_record_check(const void *at, size_t room, uint64_t position, uint32_t se
 
 const char *aw_record_delivery_id(const struct aw_record_head *head)
 {
-    return (const char *) head + AW_RECORD_HEAD;
+    return (const char *)head + AW_RECORD_HEAD;
 }
 
 const uint8_t *aw_record_body(const struct aw_record_head *head)
 {
-    return (const uint8_t *) head + AW_RECORD_HEAD + head->delivery_len;
+    return (const uint8_t *)head + AW_RECORD_HEAD + head->delivery_len;
 }
 
 size_t aw_record_company_len(const struct aw_record_head *head)

@@ -60,15 +60,16 @@ static bool map_sections(struct aw_state *state, const struct aw_file_spec *spec
     if (state->map == NULL) {
         return false;
     }
-    state->map_size = (size_t) size;
-    state->counters = (struct aw_counters *) (state->map + AW_STATE_PAGE);
-    state->rates = (struct aw_rate_word *) (state->map + rates_at());
-    state->sets = (struct aw_ids_set *) (state->map + sets_at());
+    state->map_size = (size_t)size;
+    state->counters = (struct aw_counters *)(state->map + AW_STATE_PAGE);
+    state->rates = (struct aw_rate_word *)(state->map + rates_at());
+    state->sets = (struct aw_ids_set *)(state->map + sets_at());
     state->set_count = set_count;
     return true;
 }
 
-/* Under the repair lock. `keyed` goes back first: from then on every producer must insert the keys again. */
+/* Under the repair lock. `keyed` goes back first: from then on every producer must insert the keys
+ * again. */
 static bool make(struct aw_state *state, const struct aw_file_spec *spec,
                  const struct aw_queue *queue, struct aw_state_header *header, struct aw_err *err)
 {
@@ -90,13 +91,13 @@ static bool make(struct aw_state *state, const struct aw_file_spec *spec,
     AW_CRASH("state.make.before_keyed");
     atomic_store(&queue->live->keyed, atomic_load(&queue->live->head));
     AW_CRASH("state.make.after_keyed");
-    struct aw_state_header *at = (struct aw_state_header *) state->map;
+    struct aw_state_header *at = (struct aw_state_header *)state->map;
     uint64_t magic = header->magic;
     header->magic = 0;
     memcpy(at, header, sizeof(*header));
     atomic_signal_fence(memory_order_seq_cst);
     AW_CRASH("state.make.before_magic");
-    *(volatile uint64_t *) &at->magic = magic;
+    *(volatile uint64_t *)&at->magic = magic;
     AW_CRASH("state.make.after_magic");
     state->fresh = true;
     return true;
@@ -119,9 +120,9 @@ static bool load(struct aw_state *state, const struct aw_file_spec *spec, uint32
         return false;
     }
     off_t size = lseek(state->fd, 0, SEEK_END);
-    if (pread(state->fd, &found, sizeof(found), 0) == (ssize_t) sizeof(found) &&
-        header_fits(&found, (uint64_t) size, &wanted)) {
-        return map_sections(state, spec, (uint64_t) size, found.set_count, err);
+    if (pread(state->fd, &found, sizeof(found), 0) == (ssize_t)sizeof(found) &&
+        header_fits(&found, (uint64_t)size, &wanted)) {
+        return map_sections(state, spec, (uint64_t)size, found.set_count, err);
     }
     if (!(spec->how & AW_FILE_CREATE)) {
         return aw_fail(err, AW_ERR_NOT_FOUND, "state.absent",

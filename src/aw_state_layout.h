@@ -24,7 +24,8 @@ struct aw_state_header {
     uint64_t mix; /* random, odd: a sender cannot choose the set of its keys */
 };
 
-/* A tag is 32 bits of the key; the tags of a set fill one cache line, so a miss touches nothing else. */
+/* A tag is 32 bits of the key; the tags of a set fill one cache line, so a miss touches nothing
+ * else. */
 struct aw_ids_set {
     alignas(AW_CACHE_LINE) uint32_t tags[AW_IDS_WAYS]; /* 0 = free; stored after its entry */
     struct aw_ids_entry entries[AW_IDS_WAYS];

@@ -3,6 +3,7 @@
  * usage: aw_load TARGET.json --ledger FILE [--count N] [--seconds S] [--rate R] [--connections C]
  * [--copies M]
  *                [--signatures K] [--retry] [--seed X]
+ *                [--path /P] [--times FILE]
  * TARGET.json:
  * {"host":"127.0.0.1","port":N,"companies":[{"company_id","api_key","hmac_secret","assets":[...]}]}
  * Without --rate the loop is closed (every connection sends as soon as it has its answer); with it
@@ -10,7 +11,6 @@
  * times at once; --retry sends a delivery again (signed again every second time) until it got a 2xx
  * or a refusal that is final. Ledger line: seq attempt company delivery_id sha256(body) status
  * alert_id durability code Last line on stdout: one JSON object with the figures. */
-#include <arpa/inet.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,31 +19,13 @@
 #include <unistd.h>
 
 #include "load_conn.h"
-#include "src/aw_mac.h"
+#include "load_target.h"
 #include "worker/base/clock.h"
-#include "worker/base/json.h"
 #include "worker/base/vec.h"
 
 #define TIMEOUT_US 15000000
 #define HISTOGRAM  2000000 /* one bucket per 10 us, 20 s */
 
-struct company {
-    const char *id, *api_key, *secret;
-    const char **assets;
-    size_t asset_count;
-    struct aw_mac_key key;
-};
-/* One delivery, from its first attempt to its last. */
-struct delivery {
-    uint64_t seq;
-    const struct company *company;
-    char id[64];
-    char *body;
-    char sha[65];
-    char timestamp[16], signature[80];
-    unsigned attempts, flying;
-    bool settled;
-};
 struct task {
     struct delivery *delivery;
     unsigned attempt;
@@ -51,101 +33,25 @@ struct task {
 };
 
 static struct {
-    struct sockaddr_in to;
-    struct company *companies;
-    size_t company_count;
+    struct load_target target;
+    const char *path;
     uint64_t count;
     int64_t seconds;
     double rate;
-    unsigned connections, copies, signatures;
+    unsigned connections, copies;
     bool retry;
-    uint64_t seed;
-    FILE *ledger;
+    FILE *ledger, *times;
     struct load_conn *conns;
     AW_VEC(struct task) waiting; /* retries, by due time as they come */
-    uint64_t made, settled, refused, unanswered, answers[600], duplicates;
+    uint64_t settled, refused, unanswered, answers[600], duplicates;
     uint32_t *histogram;
     uint64_t measured;
     int64_t started_us;
-} load = {.connections = 16, .copies = 1, .signatures = 4, .seed = 1, .count = UINT64_MAX};
-
-static uint64_t next_random(void)
-{
-    /* splitmix64 (Steele, Lea, Flood 2014) */
-    uint64_t z = (load.seed += 0x9e3779b97f4a7c15ull);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-    return z ^ (z >> 31);
-}
-
-static void die(const char *what)
-{
-    fprintf(stderr, "aw_load: %s\n", what);
-    exit(2);
-}
-
-static void to_hex(const uint8_t *bytes, size_t n, char *text)
-{
-    for (size_t i = 0; i < n; i++) {
-        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
-    }
-}
-
-static void sign(struct delivery *d)
-{
-    uint8_t mac[32];
-    SHA256_CTX sha;
-    size_t stamp = (size_t)snprintf(d->timestamp, sizeof(d->timestamp), "%lld",
-                                    (long long)(aw_clock_wall_ms() / 1000));
-    struct aw_mac inner;
-
-    aw_mac_start(&inner, &d->company->key, d->timestamp, stamp);
-    aw_mac_update(&inner, d->body, strlen(d->body));
-    /* The outer hash, as RFC 2104 has it; aw_mac_finish() only compares. */
-    SHA256_Final(mac, &inner.sha);
-    SHA256_Init(&sha);
-    memcpy(sha.h, d->company->key.outer, sizeof(sha.h));
-    sha.Nl = 512;
-    SHA256_Update(&sha, mac, sizeof(mac));
-    SHA256_Final(mac, &sha);
-    memcpy(d->signature, "sha256=", 7);
-    to_hex(mac, sizeof(mac), d->signature + 7);
-}
-
-static struct delivery *make_delivery(void)
-{
-    static const char *const severities[] = {"low", "medium", "high", "critical"};
-    static const char *const tools[] = {"Datadog", "Zabbix", "Prometheus"};
-    struct delivery *d = calloc(1, sizeof(*d));
-    uint64_t r = next_random();
-    uint8_t sha[32];
-
-    if (d == NULL) {
-        die("out of memory");
-    }
-    d->seq = load.made++;
-    d->company = &load.companies[r % load.company_count];
-    snprintf(d->id, sizeof(d->id), "load-%llx-%llu", (unsigned long long)next_random(),
-             (unsigned long long)d->seq);
-    if (asprintf(&d->body,
-                 "{\"asset_name\":\"%s\",\"signature\":\"sig_%llu\",\"severity\":\"%s\","
-                 "\"message\":\"load %llu: "
-                 "a value has crossed its threshold for five minutes; see the dashboard of the "
-                 "service\","
-                 "\"tool_source\":\"%s\",\"seq\":%llu}",
-                 d->company->assets[(r >> 8) % d->company->asset_count],
-                 (unsigned long long)((r >> 20) % load.signatures), severities[(r >> 40) & 3],
-                 (unsigned long long)d->seq, tools[(r >> 44) % 3],
-                 (unsigned long long)d->seq) < 0) {
-        die("out of memory");
-    }
-    aw_mac_sha256(d->body, strlen(d->body), sha);
-    to_hex(sha, sizeof(sha), d->sha);
-    if (d->company->secret != NULL) {
-        sign(d);
-    }
-    return d;
-}
+} load = {.connections = 16,
+          .copies = 1,
+          .count = UINT64_MAX,
+          .path = "/api/webhooks/alerts",
+          .target = {.signatures = 4, .seed = 1}};
 
 static void send_task(struct load_conn *conn, struct task task)
 {
@@ -153,7 +59,7 @@ static void send_task(struct load_conn *conn, struct task task)
     struct task *own = malloc(sizeof(*own));
 
     if (own == NULL) {
-        die("out of memory");
+        load_die("out of memory");
     }
     *own = task;
     own->attempt = ++d->attempts;
@@ -161,10 +67,10 @@ static void send_task(struct load_conn *conn, struct task task)
     d->flying++;
     aw_str_clear(&conn->out);
     aw_str_printf(&conn->out,
-                  "POST /api/webhooks/alerts HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+                  "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
                   "application/json\r\n"
                   "X-API-Key: %s\r\nX-Delivery-ID: %s\r\n",
-                  d->company->api_key, d->id);
+                  load.path, d->company->api_key, d->id);
     if (d->company->secret != NULL) {
         aw_str_printf(&conn->out, "X-Timestamp: %s\r\nX-Signature: %s\r\n", d->timestamp,
                       d->signature);
@@ -221,27 +127,30 @@ static void finish(struct load_conn *conn, const struct load_answer *answer, int
     if (answer->status == 200) {
         load.histogram[waited < 0 ? 0 : waited >= HISTOGRAM ? HISTOGRAM - 1 : waited]++;
         load.measured++;
+        if (load.times != NULL) {
+            fprintf(load.times, "%s %lld\n", d->id, (long long)now);
+        }
     }
     record(d, task->attempt, answer);
     d->settled = d->settled || is_final(answer->status);
     if (!d->settled && load.retry && d->flying == 0) {
         if (d->company->secret != NULL && d->attempts % 2 == 0) {
-            sign(d);
+            load_delivery_sign(d);
         }
         *aw_vec_push(&load.waiting) =
-            (struct task){.delivery = d, .due_us = now + 50000 + (int64_t)(next_random() % 200000)};
+            (struct task){.delivery = d,
+                          .due_us = now + 50000 + (int64_t)(load_random(&load.target) % 200000)};
     } else if (d->flying == 0) {
         load.settled++;
         load.refused += !d->settled;
-        free(d->body);
-        free(d);
+        load_delivery_free(d);
     }
     free(task);
 }
 
 static bool more_to_make(int64_t now)
 {
-    return load.made < load.count &&
+    return load.target.made < load.count &&
            (load.seconds == 0 || now - load.started_us < load.seconds * 1000000);
 }
 
@@ -258,12 +167,13 @@ static bool next_task(struct task *task, int64_t now)
     if (!more_to_make(now)) {
         return false;
     }
-    int64_t due =
-        load.rate > 0 ? load.started_us + (int64_t)((double)load.made * 1e6 / load.rate) : now;
+    int64_t due = load.rate > 0
+                      ? load.started_us + (int64_t)((double)load.target.made * 1e6 / load.rate)
+                      : now;
     if (due > now) {
         return false;
     }
-    task->delivery = make_delivery();
+    task->delivery = load_delivery_make(&load.target);
     task->due_us = due;
     return true;
 }
@@ -288,7 +198,7 @@ static void feed(int64_t now)
 
     while ((conn = idle_conn(&from)) != NULL && next_task(&task, now)) {
         unsigned copies = task.delivery->attempts == 0 && load.copies > 1
-                              ? 1 + (unsigned)(next_random() % load.copies)
+                              ? 1 + (unsigned)(load_random(&load.target) % load.copies)
                               : 1;
         do {
             send_task(conn, task);
@@ -309,7 +219,7 @@ static void tend_connections(int64_t now)
         }
         if (conn->state == LOAD_CLOSED && conn->task == NULL && now >= conn->retry_at) {
             conn->retry_at = now + 20000;
-            (void)load_conn_open(conn, &load.to);
+            (void)load_conn_open(conn, &load.target.to);
         }
     }
 }
@@ -327,7 +237,7 @@ static void run(int epoll)
             tended = now;
         }
         feed(now);
-        if (!more_to_make(now) && load.settled == load.made) {
+        if (!more_to_make(now) && load.settled == load.target.made) {
             return;
         }
         int n = epoll_wait(epoll, events, 256, load.rate > 0 || load.waiting.n > 0 ? 1 : 10);
@@ -364,7 +274,7 @@ static void report(void)
     printf("{\"deliveries\":%llu,\"acked\":%llu,\"duplicates\":%llu,\"unsettled\":%llu,\"seconds\":"
            "%.3f,"
            "\"per_second\":%.0f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"p999_ms\":%.3f,\"answers\":{",
-           (unsigned long long)load.made, (unsigned long long)load.answers[200],
+           (unsigned long long)load.target.made, (unsigned long long)load.answers[200],
            (unsigned long long)load.duplicates, (unsigned long long)load.refused, seconds,
            (double)load.answers[200] / seconds, percentile(0.50), percentile(0.99),
            percentile(0.999));
@@ -377,82 +287,14 @@ static void report(void)
     printf("}}\n");
 }
 
-static const char *text_of(const struct aw_node *node, const char *name, bool needed)
-{
-    const struct aw_node *value = aw_node_get(node, name);
-
-    if (value == NULL || value->type != AW_NODE_STR) {
-        if (needed) {
-            die("the target file lacks a member (company_id, api_key, assets)");
-        }
-        return NULL;
-    }
-    return value->text;
-}
-
-static void read_companies(const struct aw_node *list, struct aw_arena *arena)
-{
-    size_t n = 0;
-
-    for (const struct aw_node *at = list->child; at != NULL; at = at->next) {
-        load.company_count++;
-    }
-    load.companies = AW_NEW_N(arena, struct company, load.company_count);
-    for (const struct aw_node *at = list->child; at != NULL; at = at->next) {
-        struct company *company = &load.companies[n++];
-        const struct aw_node *assets = aw_node_get(at, "assets");
-        company->id = text_of(at, "company_id", true);
-        company->api_key = text_of(at, "api_key", true);
-        company->secret = text_of(at, "hmac_secret", false);
-        if (company->secret != NULL) {
-            aw_mac_key_init(&company->key, company->secret, strlen(company->secret));
-        }
-        for (const struct aw_node *a = assets ? assets->child : NULL; a != NULL; a = a->next) {
-            company->asset_count++;
-        }
-        if (company->asset_count == 0) {
-            die("a company has no assets");
-        }
-        company->assets = AW_NEW_N(arena, const char *, company->asset_count);
-        size_t i = 0;
-        for (const struct aw_node *a = assets->child; a != NULL; a = a->next) {
-            company->assets[i++] = a->text;
-        }
-    }
-}
-
-static void read_target(const char *path, struct aw_arena *arena)
-{
-    FILE *file = fopen(path, "r");
-    char *text = NULL;
-    size_t cap = 0;
-    ssize_t len = file ? getdelim(&text, &cap, '\0', file) : -1;
-    struct aw_node *root;
-    struct aw_err err;
-
-    if (len <= 0 ||
-        !aw_json_parse(aw_arena_strn(arena, text, (size_t)len), (size_t)len, arena, &root, &err)) {
-        die("the target file cannot be read as JSON");
-    }
-    fclose(file);
-    free(text);
-    const struct aw_node *port = aw_node_get(root, "port"), *list = aw_node_get(root, "companies");
-    if (port == NULL || list == NULL || list->child == NULL) {
-        die("the target file needs port and companies");
-    }
-    load.to.sin_family = AF_INET;
-    load.to.sin_port = htons((uint16_t)strtol(port->text, NULL, 10));
-    load.to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    read_companies(list, arena);
-}
-
 static void read_options(int argc, char **argv)
 {
     static const struct option options[] = {{"ledger", 1, 0, 'l'},      {"count", 1, 0, 'n'},
                                             {"seconds", 1, 0, 's'},     {"rate", 1, 0, 'r'},
                                             {"connections", 1, 0, 'c'}, {"copies", 1, 0, 'm'},
                                             {"signatures", 1, 0, 'k'},  {"retry", 0, 0, 'R'},
-                                            {"seed", 1, 0, 'x'},        {0}};
+                                            {"seed", 1, 0, 'x'},        {"path", 1, 0, 'p'},
+                                            {"times", 1, 0, 't'},       {0}};
     int o;
 
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -476,20 +318,26 @@ static void read_options(int argc, char **argv)
             load.copies = (unsigned)strtoul(optarg, NULL, 10);
             break;
         case 'k':
-            load.signatures = (unsigned)strtoul(optarg, NULL, 10);
+            load.target.signatures = (unsigned)strtoul(optarg, NULL, 10);
             break;
         case 'R':
             load.retry = true;
             break;
         case 'x':
-            load.seed = strtoull(optarg, NULL, 10);
+            load.target.seed = strtoull(optarg, NULL, 10);
+            break;
+        case 'p':
+            load.path = optarg;
+            break;
+        case 't':
+            load.times = fopen(optarg, "w");
             break;
         default:
-            die("unknown option");
+            load_die("unknown option");
         }
     }
     if (optind + 1 != argc || (load.count == UINT64_MAX && load.seconds == 0)) {
-        die("usage: aw_load TARGET.json --ledger FILE (--count N | --seconds S) [options]");
+        load_die("usage: aw_load TARGET.json --ledger FILE (--count N | --seconds S) [options]");
     }
 }
 
@@ -499,11 +347,11 @@ int main(int argc, char **argv)
     int epoll = epoll_create1(EPOLL_CLOEXEC);
 
     read_options(argc, argv);
-    read_target(argv[optind], arena);
+    load_target_read(&load.target, argv[optind], arena);
     load.histogram = calloc(HISTOGRAM, sizeof(*load.histogram));
     load.conns = calloc(load.connections, sizeof(*load.conns));
     if (load.histogram == NULL || load.conns == NULL) {
-        die("out of memory");
+        load_die("out of memory");
     }
     for (unsigned i = 0; i < load.connections; i++) {
         load_conn_init(&load.conns[i], epoll);
@@ -515,6 +363,9 @@ int main(int argc, char **argv)
     }
     if (load.ledger != NULL) {
         fclose(load.ledger);
+    }
+    if (load.times != NULL) {
+        fclose(load.times);
     }
     free(load.conns);
     free(load.histogram);

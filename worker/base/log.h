@@ -17,14 +17,19 @@ struct aw_log_kv {
     const char *text; /* NULL: number counts */
     int64_t number;
 };
-#define AW_S(k, v) ((struct aw_log_kv){.key = (k), .text = (v) ? (v) : ""})
+static inline const char *aw_log_text(const char *text)
+{
+    return text != NULL ? text : "";
+}
+#define AW_S(k, v) ((struct aw_log_kv){.key = (k), .text = aw_log_text(v)})
 #define AW_I(k, v) ((struct aw_log_kv){.key = (k), .number = (int64_t) (v)})
 /* The three fields of an error. */
 #define AW_E(err) AW_S("code", (err)->code), AW_S("error", (err)->msg)
 #define aw_log(level, event, ...)                                                                  \
     do {                                                                                           \
         if ((level) >= aw_log_level) {                                                             \
-            aw_log_emit((level), (event), (const struct aw_log_kv[]){__VA_ARGS__, {.key = NULL}}); \
+            aw_log_emit((level), (event),                                                          \
+                        (const struct aw_log_kv[]){__VA_ARGS__ __VA_OPT__(, ){.key = NULL}});      \
         }                                                                                          \
     } while (0)
 void aw_log_emit(enum aw_log_level level, const char *event, const struct aw_log_kv *fields);

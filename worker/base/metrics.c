@@ -8,11 +8,15 @@ static const char *const type_names[] = {"counter", "gauge", "histogram"};
 static struct aw_metric *first;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the list */
 
-/* Behind the last of the same name, else at the end: the format wants a name's rows together. */
+/* Behind the last of the same name, else at the end: the format wants a name's rows together. A row
+ * that is there already stays where it is. */
 static void insert(struct aw_metric *metric)
 {
     struct aw_metric **at = &first, **behind = NULL;
     for (; *at != NULL; at = &(*at)->next) {
+        if (*at == metric) {
+            return;
+        }
         if (strcmp((*at)->name, metric->name) == 0) {
             behind = &(*at)->next;
         }
@@ -72,7 +76,7 @@ static void print_name(struct aw_str *out, const struct aw_metric *metric, const
 static void print_scaled(struct aw_str *out, const struct aw_metric *metric, int64_t value)
 {
     if (metric->scale != 0) {
-        aw_str_printf(out, " %.9g\n", scaled(metric, value));
+        aw_str_printf(out, " %.12g\n", scaled(metric, value));
     } else {
         aw_str_printf(out, " %lld\n", (long long)value);
     }
@@ -88,7 +92,7 @@ static void print_histogram(struct aw_str *out, struct aw_metric *metric)
     for (size_t i = 0; i <= n; i++) {
         char le[48] = "le=\"+Inf\"";
         if (i < n) {
-            snprintf(le, sizeof(le), "le=\"%.9g\"", scaled(metric, metric->bounds[i]));
+            snprintf(le, sizeof(le), "le=\"%.12g\"", scaled(metric, metric->bounds[i]));
         }
         count += atomic_load_explicit(&metric->buckets[i], memory_order_relaxed);
         print_name(out, metric, "_bucket", le);

@@ -114,10 +114,19 @@ void aw_correlate_opened(struct aw_correlate *state, struct aw_correlate_key key
     aw_correlate_table_clear(&state->table, aw_correlate_table_find(&state->table, key));
 }
 
-void aw_correlate_know_from(struct aw_correlate *state, struct aw_correlate_key key, int64_t from)
+void aw_correlate_older(struct aw_correlate *state, struct aw_correlate_key key, int64_t from,
+                        int64_t until)
 {
     uint32_t at = aw_correlate_table_take(&state->table, key);
-    state->table.groups[at].known_from = from;
+    struct aw_correlate_group *group = &state->table.groups[at];
+    group->known_from = from;
+    for (uint32_t i = group->first; i != 0;) {
+        uint32_t next = state->table.members[i].next;
+        if (state->table.members[i].at_ms < until) {
+            aw_correlate_table_remove(&state->table, i);
+        }
+        i = next;
+    }
 }
 
 void aw_correlate_add(struct aw_correlate *state, const struct aw_correlate_alert *alert)
@@ -199,15 +208,19 @@ bool aw_correlate_hand(struct aw_correlate *state, const struct aw_correlate_rul
     return going;
 }
 
-/* The group no longer holds every alert from before `until`. */
-static void forget_member(struct aw_correlate *state, uint32_t member, int64_t until)
+/* Neither the group nor the state holds every alert from before this one's time any more. */
+static void forget_member(struct aw_correlate *state, uint32_t member)
 {
     struct aw_correlate_table *table = &state->table;
+    int64_t until = table->members[member].at_ms + 1;
     uint32_t at = table->members[member].group;
     aw_correlate_table_remove(table, member);
     struct aw_correlate_group *group = &table->groups[at];
     if (group->known_from < until) {
         group->known_from = until;
+    }
+    if (state->known_from < until) {
+        state->known_from = until;
     }
     if (group->count == 0 && !group->open) {
         aw_correlate_table_drop(table, at);
@@ -223,10 +236,7 @@ void aw_correlate_sweep(struct aw_correlate *state, int64_t horizon_ms, size_t m
         if (at_ms >= horizon_ms && table->member_count <= max_members) {
             break;
         }
-        if (state->known_from <= at_ms) {
-            state->known_from = at_ms + 1;
-        }
-        forget_member(state, table->oldest, state->known_from);
+        forget_member(state, table->oldest);
     }
     if (state->known_from < horizon_ms) {
         state->known_from = horizon_ms;

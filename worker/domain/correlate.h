@@ -58,11 +58,11 @@ size_t aw_correlate_members(const struct aw_correlate *state);
 size_t aw_correlate_groups(const struct aw_correlate *state);
 
 enum aw_correlate_need {
-    AW_CORRELATE_NEED_INCIDENT =
-        1, /* which incident is open for the key, or none: aw_correlate_know() */
-    AW_CORRELATE_NEED_OLDER =
-        2 /* active alerts of the key received in [from, until): add them, then
-           * aw_correlate_know_from(); asked only while no incident is open */
+    /* which incident is open for the key, or none: aw_correlate_know() */
+    AW_CORRELATE_NEED_INCIDENT = 1,
+    /* the active alerts of the key received in [from, until): aw_correlate_older(); asked only
+     * while no incident is open */
+    AW_CORRELATE_NEED_OLDER = 2
 };
 /* What must be told before an alert of this key, received at at_ms, can be decided. 0 = nothing. */
 unsigned aw_correlate_needs(const struct aw_correlate *state,
@@ -74,7 +74,10 @@ void aw_correlate_know(struct aw_correlate *state, struct aw_correlate_key key,
 /* The answer to OPEN: the incident of the key; its members belong to it now and are forgotten. */
 void aw_correlate_opened(struct aw_correlate *state, struct aw_correlate_key key,
                          const struct aw_correlate_id *incident);
-void aw_correlate_know_from(struct aw_correlate *state, struct aw_correlate_key key, int64_t from);
+/* Announces the active alerts of the key received in [from, until): what was known of them is
+ * dropped, and the caller adds them all. */
+void aw_correlate_older(struct aw_correlate *state, struct aw_correlate_key key, int64_t from,
+                        int64_t until);
 
 /* Adds an active alert without a decision. */
 void aw_correlate_add(struct aw_correlate *state, const struct aw_correlate_alert *alert);

@@ -28,6 +28,14 @@ AW_MUST_CHECK bool aw_events_add(struct aw_tx *tx, const struct aw_event_news *n
 AW_MUST_CHECK bool aw_event_add(struct aw_tx *tx, const struct aw_event_news *news,
                                 struct aw_err *err);
 
+/* News gathered by a unit that tells them in one go at its end. */
+struct aw_news {
+    struct aw_arena *arena;
+    struct aw_event_news *v;
+    size_t n, cap;
+};
+void aw_news_add(struct aw_news *news, const struct aw_event_news *one);
+
 #define AW_EVENT_ID_TEXT 23 /* "000001-0000000000000042" */
 void aw_event_id_format(int64_t epoch, int64_t seq, char text[AW_EVENT_ID_TEXT + 1]);
 AW_MUST_CHECK bool aw_event_id_parse(const char *text, int64_t *epoch, int64_t *seq);

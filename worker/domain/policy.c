@@ -2,20 +2,6 @@
 
 #include <string.h>
 
-static const char *const words[AW_PERMISSIONS] = {
-    [AW_MAY_VIEW] = "view",
-    [AW_MAY_HANDLE_ALERTS] = "handle_alerts",
-    [AW_MAY_HANDLE_INCIDENTS] = "handle_incidents",
-    [AW_MAY_EXECUTE_RUNBOOKS] = "execute_runbooks",
-    [AW_MAY_APPROVE_RUNBOOKS] = "approve_runbooks",
-    [AW_MAY_MANAGE_RUNBOOKS] = "manage_runbooks",
-    [AW_MAY_MANAGE_COMPANY] = "manage_company",
-    [AW_MAY_MANAGE_COMPANIES] = "manage_companies",
-    [AW_MAY_MANAGE_USERS] = "manage_users",
-    [AW_MAY_VIEW_AUDIT] = "view_audit",
-    [AW_MAY_MANAGE_SYSTEM] = "manage_system",
-};
-
 #define BIT(permission) (1u << AW_MAY_##permission)
 #define ALL             ((1u << AW_PERMISSIONS) - 2)
 
@@ -29,17 +15,12 @@ static const uint32_t roles[] = {
 
 const char *aw_permission_word(enum aw_permission permission)
 {
-    return words[permission];
+    return aw_permission_words[permission - 1];
 }
 
 enum aw_permission aw_permission_find(const char *word)
 {
-    for (int i = AW_MAY_VIEW; i < AW_PERMISSIONS; i++) {
-        if (strcmp(words[i], word) == 0) {
-            return i;
-        }
-    }
-    return 0;
+    return (enum aw_permission)(aw_words_find(aw_permission_words, word, strlen(word)) + 1);
 }
 
 uint32_t aw_policy_role(int role)
@@ -65,6 +46,18 @@ void aw_policy_actor(const struct aw_user *user, struct aw_actor *actor)
 bool aw_policy_may(const struct aw_actor *actor, enum aw_permission permission)
 {
     return (actor->permissions & 1u << permission) != 0;
+}
+
+struct aw_strs aw_policy_words(const struct aw_actor *actor, struct aw_arena *arena)
+{
+    const char **words = AW_NEW_N(arena, const char *, AW_PERMISSIONS);
+    struct aw_strs out = {.v = words};
+    for (int i = AW_MAY_VIEW; i < AW_PERMISSIONS; i++) {
+        if (aw_policy_may(actor, i)) {
+            words[out.n++] = aw_permission_word(i);
+        }
+    }
+    return out;
 }
 
 bool aw_policy_sees(const struct aw_user *user, const char *company_id)

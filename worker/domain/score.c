@@ -7,8 +7,8 @@ static int64_t clamp(int64_t value, int64_t most)
     return value < 0 ? 0 : value < most ? value : most;
 }
 
-int64_t aw_score(enum aw_severity severity, bool critical_asset, int64_t alerts, size_t tool_sources,
-                 int64_t age_ms)
+int64_t aw_score(enum aw_severity severity, bool critical_asset, int64_t alerts,
+                 size_t tool_sources, int64_t age_ms)
 {
     static const int64_t base[AW_SEVERITIES] = {
         [AW_LOW] = 10, [AW_MEDIUM] = 30, [AW_HIGH] = 60, [AW_CRITICAL] = 90};

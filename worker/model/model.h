@@ -212,6 +212,7 @@ extern const struct aw_schema aw_runbook_schema;
 /* --- users.c --- */
 enum aw_role { AW_ROLE_VIEWER, AW_ROLE_TECHNICIAN, AW_ROLE_COMPANY_ADMIN, AW_ROLE_ADMIN };
 extern const char *const aw_role_words[]; /* viewer, technician, company_admin, admin */
+extern const char *const aw_permission_words[]; /* ruling 17, in its order */
 struct aw_user {
     const char *id;
     int64_t version;

@@ -12,7 +12,8 @@ enum aw_write_kind { AW_WRITE_INSERT, AW_WRITE_REPLACE, AW_WRITE_DELETE };
 struct aw_write {
     enum aw_write_kind kind;
     const struct aw_schema *schema;
-    void *row;          /* INSERT, REPLACE: the row as it shall be (version already new) */
+    void *row;          /* INSERT, REPLACE: the row as it shall be (its version is the new one; several replaces of a
+                         * unit are one write, so it may be more than expect + 1, and of an insert more than 1) */
     const char *id;
     int64_t expect;     /* REPLACE, DELETE: version that must be stored now */
 };
@@ -32,16 +33,30 @@ struct aw_driver {
     /* rows[i] NULL where absent */
     bool (*get_many)(void *reader, const struct aw_schema *schema, const char *const *ids, size_t n,
                      struct aw_arena *arena, void **rows, struct aw_err *err);
+    /* each() may read through the same reader, and may reset the arena before it returns */
     bool (*each)(void *reader, const struct aw_query *query, struct aw_arena *arena,
                  bool (*each)(void *arg, void *row), void *arg, struct aw_err *err);
     bool (*count)(void *reader, const struct aw_query *query, int64_t *count, struct aw_err *err);
     /* All or nothing and durable. CONFLICT when an expectation fails, UNAVAILABLE when the outcome is "not done, try
      * the unit again"; an unknown outcome is found out by the driver itself before it answers. */
     bool (*commit)(void *self, const struct aw_write *writes, size_t n, struct aw_err *err);
-    /* between commits, when the writer is idle: checkpoints, lease */
+    /* on the writer thread between units, after each and at least once a second: checkpoints, lease; cheap when
+     * nothing is due */
     void (*idle)(void *self);
 };
 extern const struct aw_driver aw_driver_sqlite;
 extern const struct aw_driver aw_driver_mongo;
+
+/* aw_store_open() with this driver and these schemas, whatever conf->driver says. */
+AW_MUST_CHECK bool aw_store_open_driver(const struct aw_driver *driver, const struct aw_store_conf *conf,
+                                        bool read_only, const struct aw_schema *const *schemas,
+                                        struct aw_store **store, struct aw_err *err);
+
+/* Version of what is stored, in `meta` under this id as a JSON number. A driver writes it when it has created or
+ * migrated, and refuses a newer one before it changes anything. */
+#define AW_STORE_VERSION_ID "schema_version"
+#define AW_STORE_VERSION    1
+/* value: of the meta row, NULL = there is none yet. False: INTERNAL store.newer or store.version. */
+AW_MUST_CHECK bool aw_migrate_check(const char *value, struct aw_err *err);
 
 #endif

@@ -1,0 +1,38 @@
+# shellcheck shell=bash disable=SC2154 # dir, shm, port, store, module, url, empty come from scripts/run
+# What scripts/run writes into its folder: the configuration of the worker and of nginx, and demo.json.
+
+write_worker_conf() {
+    cat << EOT
+worker {
+    queues = {"$dir/queue/queue"}
+    edge_table = "$shm/edge"
+    master_key = "$dir/data/master.key"
+    admin_socket = "$dir/data/admin.sock"
+    log = "$dir/logs/worker.log"
+}
+store {
+    driver = "$([ -n "$store" ] && echo mongo || echo sqlite)"
+    path = "$dir/data/alertwhisper.db"
+    uri = "$store"
+}
+api {
+    socket = "$dir/api.sock"
+}
+EOT
+}
+
+write_demo_json() {
+    (umask 077 && perl -MJSON::PP -e '
+        my ($url, $admin_file, $applied_file, $demo_file, $out) = @ARGV;
+        my $read = sub { open my $f, "<", shift or return {}; local $/; decode_json(<$f>) };
+        my $admin = $read->($admin_file);
+        my %demo = (url => $url, email => $admin->{email}, password => $admin->{password});
+        if (-f $applied_file) {
+            my ($made, $company) = ($read->($applied_file)->{generated}, $read->($demo_file)->{companies}[0]);
+            @demo{qw(company_id api_key hmac_secret assets)} = ($company->{id}, $made->{api_keys}[0]{key},
+                $made->{hmac_secrets}[0]{secret}, [map { $_->{name} } @{ $company->{assets} }]);
+        }
+        open my $f, ">", $out or die "$out: $!\n";
+        print $f JSON::PP->new->canonical->pretty->encode(\%demo);
+    ' "$url" "$dir/admin.json" "$dir/applied.json" "$top/conf/demo.json" "$dir/demo.json")
+}

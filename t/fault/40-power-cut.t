@@ -1,0 +1,58 @@
+#!/usr/bin/env perl
+# Power cuts: queue and database lie on a file system in a file; everything is frozen, the file is copied as it is at
+# that instant, and the copy is what the next boot finds. The same load goes on over all cuts and retries what was cut.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use AW::Stack;
+use Test::More;
+use Time::HiRes qw(sleep);
+
+my $cuts = $ENV{AW_SHORT} ? 3 : 10;
+$> == 0 or BAIL_OUT('power cuts need root (loop mounts): run the suite as root');
+my $home = File::Temp::tempdir('aw-XXXXXX', DIR => $ENV{AW_TEST_DIR} // '/var/tmp');
+chmod 0755, $home;
+my $mount = "$home/disk";
+mkdir $mount;
+sub run { system(@_) == 0 or die "@_ failed" }
+run("truncate -s 192M $home/image.0 && mkfs.ext4 -q -F -E lazy_itable_init=0 $home/image.0");
+run('mount', '-o', 'loop', "$home/image.0", $mount);
+END { system("umount $mount 2>/dev/null; rm -rf $home") if $home && $mount }
+mkdir "$mount/$_" for qw(queue data);
+
+my %test_build = (build => 'crash', module => "$AW::Stack::TOP/build/crash/module/ngx_http_alertwhisper_module.so");
+my $stack = AW::Stack->new(%test_build, queue_dir => "$mount/queue", db_path => "$mount/data/aw.db");
+$stack->{nginx_env} = ['AW_BOOT_ID'];
+$stack->write_conf;
+# Ids of boots: a power cut means another one.
+sub boot { $ENV{AW_BOOT_ID} = sprintf '%08x-0000-4000-8000-000000000000', shift }
+boot(1);
+$stack->start;
+my $load = $stack->load_start(seconds => 3600, count => 1500 * $cuts, rate => 1200, connections => 64, copies => 2, retry => '');
+srand 42;
+for my $cut (1 .. $cuts) {
+    sleep 0.3 + rand 0.5;
+    my @pids = ($stack->{worker}, $stack->nginx_pid, $stack->nginx_workers);
+    kill 'STOP', @pids;
+    run('cp', '--sparse=always', "$home/image." . ($cut - 1), "$home/image.$cut");
+    kill 'KILL', @pids;
+    $stack->end_worker('KILL');
+    AW::Stack::wait_for('nginx is dead', sub { !grep { kill 0, $_ } @pids });
+    run('umount', $mount);
+    unlink "$home/image." . ($cut - 1), glob "$stack->{shm}/*";
+    run('mount', '-o', 'loop', "$home/image.$cut", $mount);
+    boot($cut + 1);
+    $stack->start_nginx->start_worker->ready;
+}
+my $sent = $stack->load_wait($load, 240);
+$stack->drained;
+my $got = $stack->ledger(floor => 1500 * $cuts);
+ok $got->{good}, "$cuts power cuts, disk ack: nothing lost, nothing twice" or diag explain $got;
+is $sent->{unsettled}, 0, 'every delivery was accepted in the end';
+note explain { sent => $sent, ledger => $got };
+$stack->end_worker;
+$stack->stop_nginx;
+is $stack->log_trouble, '', 'no trouble in the logs';
+undef $stack;
+done_testing;

@@ -1,0 +1,504 @@
+/* Recovery after a new boot: a disk that kept any subset of what was not synced, deaths inside recovery. */
+#include "queue_kit.h"
+
+#include <fcntl.h>
+
+#define SIZE    AW_QUEUE_SIZE_MIN
+#define WAIT_US 1000000u
+
+static void reboot(struct aw_queue *queue, unsigned how)
+{
+    aw_queue_close(queue);
+    kit_new_boot(kit_queue);
+    kit_open(queue, 0, how);
+    assert_true(queue->recovered);
+}
+
+static void all_records_come_back(void **unused)
+{
+    (void) unused;
+    struct aw_queue queue;
+    uint64_t cursor = 0;
+    kit_open(&queue, SIZE, AW_FILE_CREATE);
+    uint64_t before = 0;
+    for (uint64_t n = 0; n < 20; n++) {
+        before = kit_append(&queue, n, n * 100);
+    }
+    uint64_t tail = aw_queue_tail(&queue);
+    reboot(&queue, AW_FILE_CONSUMER);
+    assert_int_equal(queue.epoch, 2);
+    assert_int_equal(queue.damaged, 0);
+    assert_int_equal(aw_queue_tail(&queue), tail);
+    assert_int_equal(aw_queue_head(&queue), 0);
+    assert_int_equal(aw_queue_keyed(&queue), 0);
+    assert_true(aw_queue_is_committed(&queue, before)); /* recovery has synced */
+    for (uint64_t n = 0; n < 20; n++) {
+        kit_check(aw_queue_next(&queue, &cursor), n);
+    }
+    assert_null(aw_queue_next(&queue, &cursor));
+    uint64_t after = kit_append(&queue, 20, 10);
+    assert_true(after > before);
+    assert_int_equal(after >> 40, 2);
+    kit_check(aw_queue_next(&queue, &cursor), 20);
+    aw_queue_close(&queue);
+}
+
+static void released_ones_stay_released(void **unused)
+{
+    (void) unused;
+    struct aw_queue queue;
+    uint64_t cursor = 0;
+    kit_open(&queue, SIZE, AW_FILE_CREATE | AW_FILE_CONSUMER);
+    for (uint64_t n = 0; n < 10; n++) {
+        kit_append(&queue, n, 500);
+    }
+    for (uint64_t n = 0; n < 6; n++) {
+        kit_check(aw_queue_next(&queue, &cursor), n);
+    }
+    aw_queue_release(&queue, cursor);
+    reboot(&queue, AW_FILE_CONSUMER); /* closing has written the head */
+    assert_int_equal(aw_queue_head(&queue), cursor);
+    kit_check(aw_queue_next(&queue, &cursor), 6);
+    /* Everything released and the file at rest: positions go on, nothing comes back. */
+    uint64_t tail = aw_queue_tail(&queue);
+    aw_queue_release(&queue, tail);
+    reboot(&queue, AW_FILE_CONSUMER);
+    assert_int_equal(aw_queue_head(&queue), tail);
+    assert_int_equal(aw_queue_tail(&queue), tail);
+    aw_queue_close(&queue);
+}
+
+/* The head is written to the header now and then while the consumer lives: a power cut repeats little. */
+static void head_is_persisted_on_the_way(void **unused)
+{
+    (void) unused;
+    struct aw_queue queue;
+    struct aw_queue_header header;
+    uint64_t cursor = 0;
+    kit_open(&queue, SIZE, AW_FILE_CREATE | AW_FILE_CONSUMER);
+    for (uint64_t n = 0; n < 400; n++) {
+        kit_append(&queue, n, 5000);
+        kit_check(aw_queue_next(&queue, &cursor), n);
+        aw_queue_release(&queue, cursor);
+        assert_true(aw_queue_header_read(queue.map, &header));
+        assert_true(header.head <= cursor);
+        assert_true(cursor - header.head < queue.data_size / 16 + 6000);
+    }
+    aw_queue_close(&queue);
+}
+
+static void holes_become_fillers(void **unused)
+{
+    (void) unused;
+    struct aw_queue queue;
+    uint64_t starts[10], cursor = 0;
+    kit_open(&queue, SIZE, AW_FILE_CREATE);
+    for (uint64_t n = 0; n < 10; n++) {
+        starts[n] = aw_queue_tail(&queue);
+        kit_append(&queue, n, 1000);
+    }
+    uint64_t tail = aw_queue_tail(&queue);
+    memset(queue.data + starts[0], 0, AW_CELL);
+    memset(queue.data + starts[3], 0xff, 2 * (starts[1] - starts[0]));
+    queue.data[starts[6] + 500] ^= 1;
+    memset(queue.live, 0xff, sizeof(*queue.live)); /* pointers are not believed */
+    reboot(&queue, AW_FILE_CONSUMER);
+    assert_int_equal(queue.damaged, 3);
+    assert_int_equal(aw_queue_tail(&queue), tail);
+    static const uint64_t good[] = {1, 2, 5, 7, 8, 9};
+    for (size_t i = 0; i < AW_COUNT(good); i++) {
+        kit_check(aw_queue_next(&queue, &cursor), good[i]);
+    }
+    assert_null(aw_queue_next(&queue, &cursor));
+    assert_int_equal(queue.damaged, 3); /* the consumer meets fillers, not damage */
+    reboot(&queue, 0);
+    assert_int_equal(queue.damaged, 0);
+    assert_int_equal(queue.epoch, 3);
+    aw_queue_close(&queue);
+}
+
+static void lost_end(void **unused)
+{
+    (void) unused;
+    struct aw_queue queue;
+    uint64_t cursor = 0;
+    kit_open(&queue, SIZE, AW_FILE_CREATE);
+    kit_append(&queue, 0, 1000);
+    uint64_t end = aw_queue_tail(&queue);
+    uint64_t lost = kit_append(&queue, 1, 1000);
+    memset(queue.data + end, 0, AW_CELL);
+    reboot(&queue, AW_FILE_CONSUMER);
+    assert_int_equal(aw_queue_tail(&queue), end);
+    uint64_t seq = kit_append(&queue, 2, 1000); /* the same place, another seq */
+    assert_true(seq > lost);
+    kit_check(aw_queue_next(&queue, &cursor), 0);
+    kit_check(aw_queue_next(&queue, &cursor), 2);
+    assert_null(aw_queue_next(&queue, &cursor));
+    aw_queue_close(&queue);
+}
+
+/* --- the disk, played: what is synced is kept, of the rest any subset of any age --- */
+#define SEEDS      400
+#define BOOTS      3
+#define NUMBERS    4096
+#define OPS        120
+#define FATE_LIVE  1 /* in the queue */
+#define FATE_STORE 2 /* committed in the worker's store */
+
+struct world {
+    uint64_t seed, grain; /* bytes that reach the disk together */
+    struct aw_queue queue;
+    uint8_t *disk;
+    uint64_t next, delivered, cursor; /* numbers given, records delivered, read cursor */
+    uint64_t end[NUMBERS];
+    uint8_t fate[NUMBERS];
+};
+
+static struct world world;
+
+static void keep(uint64_t at)
+{
+    uint64_t len = SIZE - at < world.grain ? SIZE - at : world.grain;
+    memcpy(world.disk + at, world.queue.map + at, len);
+}
+
+static void write_back_some(unsigned one_in)
+{
+    for (uint64_t at = 0; at < SIZE; at += world.grain) {
+        if (kit_random(&world.seed) % one_in == 0) {
+            keep(at);
+        }
+    }
+}
+
+static void sync_all(void)
+{
+    assert_int_equal(aw_queue_sync(&world.queue, aw_queue_tail(&world.queue), WAIT_US),
+                     AW_QUEUE_OK);
+    memcpy(world.disk, world.queue.map, SIZE);
+}
+
+static void append_one(void)
+{
+    static const size_t longest[] = {100, 1000, 9000, 60000};
+    uint64_t random = kit_random(&world.seed);
+    size_t body = random % longest[random >> 32 & 3];
+    if (world.next < NUMBERS && kit_append(&world.queue, world.next, body) != 0) {
+        world.end[world.next] = aw_queue_tail(&world.queue);
+        world.fate[world.next++] = FATE_LIVE;
+    }
+}
+
+static void deliver_one(void)
+{
+    const struct aw_record_head *record = aw_queue_next(&world.queue, &world.cursor);
+    if (record != NULL) {
+        uint64_t n = kit_number(record);
+        assert_true(n < world.next);
+        kit_check(record, n);
+        world.fate[n] = FATE_STORE; /* again is harmless: the store knows the alert's id */
+        world.delivered++;
+        aw_queue_release(&world.queue, world.cursor);
+    }
+}
+
+static void live_for_a_while(void)
+{
+    world.cursor = aw_queue_head(&world.queue);
+    for (int i = 0; i < OPS; i++) {
+        switch (kit_random(&world.seed) % 16) {
+        case 0:
+            sync_all();
+            break;
+        case 1:
+            write_back_some(40);
+            break;
+        case 2:
+        case 3:
+        case 4:
+        case 5:
+        case 6:
+            deliver_one();
+            break;
+        default:
+            append_one();
+        }
+    }
+}
+
+/* What must survive: synced, and not in the store. */
+static uint64_t mark_promised(bool *promised)
+{
+    uint64_t synced = atomic_load(&world.queue.live->synced), count = 0;
+    for (uint64_t n = 0; n < world.next; n++) {
+        promised[n] = world.fate[n] == FATE_LIVE && world.end[n] <= synced;
+        count += promised[n];
+    }
+    return count;
+}
+
+static void cut_power(void)
+{
+    write_back_some(1 + kit_random(&world.seed) % 4);
+    aw_queue_close(&world.queue);
+    kit_other_boot(world.disk);
+    int fd = open(kit_queue, O_RDWR);
+    assert_int_equal(pwrite(fd, world.disk, SIZE, 0), SIZE);
+    close(fd);
+}
+
+struct contents {
+    uint64_t head, tail, count;
+    uint64_t numbers[NUMBERS];
+};
+
+static void read_contents(struct contents *contents)
+{
+    const struct aw_record_head *record;
+    contents->head = aw_queue_head(&world.queue);
+    contents->tail = aw_queue_tail(&world.queue);
+    contents->count = 0;
+    uint64_t cursor = contents->head;
+    while ((record = aw_queue_next(&world.queue, &cursor)) != NULL) {
+        uint64_t n = kit_number(record);
+        assert_true(n < world.next);
+        kit_check(record, n); /* never torn */
+        assert_true(contents->count == 0 || n > contents->numbers[contents->count - 1]);
+        assert_int_equal(world.end[n], cursor); /* in its own place, so not from another lap */
+        contents->numbers[contents->count++] = n;
+    }
+    assert_int_equal(cursor, contents->tail);
+}
+
+static void start_again(void)
+{
+    static bool promised[NUMBERS];
+    static struct contents first, second;
+    uint64_t epoch = world.queue.epoch;
+    mark_promised(promised);
+    cut_power();
+    kit_open(&world.queue, 0, AW_FILE_CONSUMER);
+    assert_true(world.queue.recovered);
+    assert_true(world.queue.epoch > epoch);
+    read_contents(&first);
+    for (uint64_t i = 0; i < first.count; i++) {
+        promised[first.numbers[i]] = false;
+    }
+    for (uint64_t n = 0; n < world.next; n++) {
+        assert_false(promised[n]);
+        if (world.fate[n] == FATE_LIVE) {
+            world.fate[n] = 0; /* not promised: gone, unless found */
+        }
+    }
+    for (uint64_t i = 0; i < first.count; i++) {
+        if (world.fate[first.numbers[i]] == 0) {
+            world.fate[first.numbers[i]] = FATE_LIVE;
+        }
+    }
+    reboot(&world.queue, AW_FILE_CONSUMER); /* a second recovery changes nothing */
+    read_contents(&second);
+    assert_int_equal(world.queue.damaged, 0);
+    assert_memory_equal(&first, &second, offsetof(struct contents, numbers));
+    assert_memory_equal(first.numbers, second.numbers, first.count * sizeof(uint64_t));
+    memcpy(world.disk, world.queue.map, SIZE);
+}
+
+static void power_cuts(void **unused)
+{
+    (void) unused;
+    static uint8_t disk[SIZE];
+    const char *given = getenv("AW_SEED");
+    uint64_t base = given == NULL ? (uint64_t) time(NULL) * 1000 : strtoull(given, NULL, 10);
+    uint64_t delivered = 0, laps = 0;
+    print_message("AW_SEED=%llu\n", (unsigned long long) base);
+    for (uint64_t i = 0; i < SEEDS; i++) {
+        unlink(kit_queue);
+        world = (struct world){.seed = base + i, .grain = i % 2 ? 512 : 4096, .disk = disk};
+        kit_open(&world.queue, SIZE, AW_FILE_CREATE | AW_FILE_CONSUMER);
+        memcpy(disk, world.queue.map, SIZE);
+        for (int boot = 0; boot < BOOTS; boot++) {
+            live_for_a_while();
+            start_again();
+        }
+        delivered += world.delivered;
+        laps += aw_queue_tail(&world.queue) / world.queue.data_size;
+        aw_queue_close(&world.queue);
+    }
+    assert_true(delivered > 50 * SEEDS); /* it was no empty exercise */
+    assert_true(laps > SEEDS);
+}
+
+#ifdef AW_CRASH_POINTS
+
+/* --- killed inside creation and recovery, and the power cut at that moment too --- */
+static uint8_t *shared_disk; /* what the disk holds, kept by the dying process */
+
+static bool copy_to_disk(int fd)
+{
+    return pread(fd, shared_disk, SIZE, 0) == SIZE;
+}
+
+/* Opens in a child that dies at the count-th passage of the point. True = it died there. */
+static bool die_while_opening(const char *name, int count)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        char spec[80];
+        struct aw_queue queue;
+        struct aw_err err;
+        aw_crash_sync = copy_to_disk;
+        snprintf(spec, sizeof(spec), "%s:%d", name, count);
+        aw_crash_arm(spec);
+        _exit(aw_queue_open(&queue, kit_queue, SIZE, AW_FILE_CREATE | AW_FILE_ANY_FS, NULL, &err)
+                  ? 0
+                  : 1);
+    }
+    int status = kit_wait(child);
+    assert_true(kit_was_killed(status) || status == 0);
+    return kit_was_killed(status);
+}
+
+static void lose_some_pages(uint64_t *seed)
+{
+    uint8_t page[AW_QUEUE_PAGE];
+    int fd = open(kit_queue, O_RDWR);
+    for (off_t at = 0; at < SIZE; at += AW_QUEUE_PAGE) {
+        assert_int_equal(pread(fd, page, sizeof(page), at), sizeof(page));
+        if (memcmp(page, shared_disk + at, sizeof(page)) != 0 && kit_random(seed) % 2 == 0) {
+            assert_int_equal(pwrite(fd, shared_disk + at, sizeof(page), at), sizeof(page));
+        }
+    }
+    close(fd);
+}
+
+/* A file of another boot with 12 records, of which three are damaged. */
+static void make_damaged(void)
+{
+    struct aw_queue queue;
+    unlink(kit_queue);
+    kit_open(&queue, SIZE, AW_FILE_CREATE);
+    for (uint64_t n = 0; n < 12; n++) {
+        uint64_t start = aw_queue_tail(&queue);
+        kit_append(&queue, n, 700);
+        queue.data[start + 300] ^= n % 4 == 1;
+    }
+    aw_queue_close(&queue);
+    kit_new_boot(kit_queue);
+    int fd = open(kit_queue, O_RDONLY);
+    copy_to_disk(fd);
+    close(fd);
+}
+
+static void expect_the_nine(uint64_t lowest_epoch)
+{
+    struct aw_queue queue;
+    kit_open(&queue, SIZE, AW_FILE_CREATE | AW_FILE_CONSUMER);
+    uint64_t cursor = aw_queue_head(&queue);
+    assert_true(queue.epoch >= lowest_epoch);
+    for (uint64_t n = 0; n < 12; n++) {
+        if (n % 4 != 1) {
+            kit_check(aw_queue_next(&queue, &cursor), n);
+        }
+    }
+    assert_null(aw_queue_next(&queue, &cursor));
+    uint64_t seq = kit_append(&queue, 12, 10);
+    assert_true(seq >> 40 >= lowest_epoch);
+    assert_int_equal(aw_queue_sync(&queue, aw_queue_tail(&queue), WAIT_US), AW_QUEUE_OK);
+    aw_queue_close(&queue);
+}
+
+static void deaths_in_recovery(void **unused)
+{
+    (void) unused;
+    size_t points, died = 0;
+    const char *const *names = aw_crash_names(&points);
+    uint64_t seed = 7;
+    shared_disk = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    for (size_t i = 0; i < points; i++) {
+        for (int count = 1; count <= 3; count++) {
+            for (int power = 0; power <= 3; power++) {
+                make_damaged();
+                if (!die_while_opening(names[i], count)) {
+                    count = power = 4;
+                    continue;
+                }
+                died++;
+                if (power > 0) {
+                    lose_some_pages(&seed);
+                    kit_new_boot(kit_queue);
+                }
+                expect_the_nine(2);
+            }
+        }
+    }
+    assert_true(died > 60);
+    munmap(shared_disk, SIZE);
+}
+
+static void deaths_in_creation(void **unused)
+{
+    (void) unused;
+    size_t points, died = 0;
+    const char *const *names = aw_crash_names(&points);
+    shared_disk = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    for (size_t i = 0; i < points; i++) {
+        for (int count = 1; count <= 2; count++) {
+            struct aw_queue queue;
+            unlink(kit_queue);
+            died += die_while_opening(names[i], count);
+            kit_open(&queue, SIZE, AW_FILE_CREATE);
+            assert_true(kit_append(&queue, 1, 10) != 0);
+            aw_queue_close(&queue);
+        }
+    }
+    assert_true(died > 12);
+    munmap(shared_disk, SIZE);
+}
+
+static bool fail_sync(int fd)
+{
+    (void) fd;
+    return false;
+}
+
+/* A disk that fails during recovery leaves a file that the next attacher recovers afresh. */
+static void recovery_without_a_disk(void **unused)
+{
+    (void) unused;
+    struct aw_queue queue;
+    kit_open(&queue, SIZE, AW_FILE_CREATE);
+    kit_append(&queue, 1, 10);
+    aw_queue_close(&queue);
+    kit_new_boot(kit_queue);
+    aw_crash_sync = fail_sync;
+    kit_open_fails(0, AW_FILE_ANY_FS, "queue.io");
+    kit_open_fails(0, AW_FILE_ANY_FS, "queue.io");
+    aw_crash_sync = NULL;
+    kit_open(&queue, 0, 0);
+    assert_true(queue.recovered);
+    kit_check(aw_queue_at(&queue, 0), 1);
+    aw_queue_close(&queue);
+}
+
+#endif
+
+#define WITH_DIR(test) cmocka_unit_test_setup_teardown(test, kit_setup_memory, kit_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_DIR(all_records_come_back),
+        WITH_DIR(released_ones_stay_released),
+        WITH_DIR(head_is_persisted_on_the_way),
+        WITH_DIR(holes_become_fillers),
+        WITH_DIR(lost_end),
+        WITH_DIR(power_cuts),
+#ifdef AW_CRASH_POINTS
+        WITH_DIR(deaths_in_recovery),
+        WITH_DIR(deaths_in_creation),
+        WITH_DIR(recovery_without_a_disk),
+#endif
+    };
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests_name("src_recovery", tests, NULL, NULL);
+}
