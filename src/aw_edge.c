@@ -83,7 +83,7 @@ static bool take_locks(const struct aw_file_spec *spec, int fd, struct aw_err *e
 bool aw_edge_open(struct aw_edge *edge, const char *path, uint64_t size, unsigned how,
                   const struct aw_file_owner *owner, struct aw_err *err)
 {
-    struct aw_file_spec spec = {"edge", path, how, owner};
+    struct aw_file_spec spec = {"edge", path, how, how & AW_FILE_CREATE ? owner : NULL};
     bool writer = (how & AW_FILE_CONSUMER) && !(how & AW_FILE_INSPECT);
     uint64_t have;
     *edge = (struct aw_edge){.fd = -1};
@@ -94,7 +94,7 @@ bool aw_edge_open(struct aw_edge *edge, const char *path, uint64_t size, unsigne
               check_head(&spec, edge->fd, size, &have, err) && take_locks(&spec, edge->fd, err);
     if (ok) {
         /* Only the writer gets a mapping that can be written. */
-        struct aw_file_spec as = {"edge", path, writer ? how : AW_FILE_INSPECT, owner};
+        struct aw_file_spec as = {"edge", path, writer ? how : AW_FILE_INSPECT, NULL};
         edge->map = aw_file_map(&as, edge->fd, have, err);
         edge->map_size = have;
         edge->writer = writer;

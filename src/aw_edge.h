@@ -1,9 +1,11 @@
 /* aw_edge.h - the edge table: what the worker tells the module. Readers never lock.
  *
  * Two buffers and a generation: the worker fills the buffer that nobody reads, then publishes it. A
- * reader accepts what it copied only if that buffer was not touched meanwhile; every company block
- * has a CRC32C. Design: E2-E4, E20-E23. One writer (the worker holding an OFD lock), any number of
- * readers. Threads: readers any; one writer thread. Owner: the caller's storage. */
+ * reader accepts what it copied only if that buffer was not touched meanwhile; every object in it
+ * has a CRC32C, and damage gives AW_EDGE_NOT_READY, never another company. A writer that dies while
+ * it publishes leaves the former generation as it was. Design: E2-E4, E20-E23.
+ * Threads: readers any, any process; one writer thread of one process (it holds an OFD lock).
+ * Owner: the caller's storage; aw_edge_close() unmaps. */
 #ifndef AW_EDGE_H
 #define AW_EDGE_H
 
@@ -24,8 +26,11 @@ struct aw_edge {
     bool writer;
 };
 
-/* AW_FILE_CREATE: nginx master makes it; AW_FILE_CONSUMER: the worker, as writer; AW_FILE_INSPECT:
- * read-only. Codes edge.absent, edge.size, edge.format, edge.owner, edge.busy, edge.io. */
+/* AW_FILE_CREATE: nginx master makes it, `size` bytes (0 = whatever it has); AW_FILE_CONSUMER: the
+ * worker, as writer; AW_FILE_INSPECT: changes nothing. Only the writer's mapping can be written.
+ * `owner` is for AW_FILE_CREATE, else ignored.
+ * Codes edge.absent (NOT_FOUND, also while it is being made), edge.size, edge.format, edge.owner,
+ * edge.busy (a second writer, CONFLICT), edge.space, edge.io. */
 AW_MUST_CHECK bool aw_edge_open(struct aw_edge *edge, const char *path, uint64_t size, unsigned how,
                                 const struct aw_file_owner *owner, struct aw_err *err);
 void aw_edge_close(struct aw_edge *edge);
@@ -59,12 +64,14 @@ enum aw_edge_rc {
 };
 
 /* Finds the company of an API key by its SHA-256 (constant time in the key). client: 4 or 16 bytes
- * of the sender's address, or NULL. On NO_KEY *out holds a dummy MAC key, so that both ways cost
- * the same. */
+ * of the sender's address, or NULL (then a key with networks fits nobody). Unless it answers OK,
+ * *out is empty but for a dummy MAC key and `hmac`, so that an unknown key costs what a known one
+ * costs. */
 enum aw_edge_rc aw_edge_find(const struct aw_edge *edge, const uint8_t key_sha256[AW_SHA256_LEN],
                              const uint8_t *client, size_t client_len, uint64_t now_s,
                              struct aw_edge_company *out);
-/* Is the asset there (or does the company accept unknown ones)? */
+/* Is the asset there (or does the company accept unknown ones)? OK, NO_ASSET, STALE, or NOT_READY
+ * when the table is damaged. A company found before one publication is still good after it. */
 enum aw_edge_rc aw_edge_asset(const struct aw_edge *edge, const struct aw_edge_company *company,
                               const char *name, size_t len);
 uint64_t aw_edge_generation(const struct aw_edge *edge); /* 0 = none yet */
@@ -94,12 +101,14 @@ struct aw_edge_company_in {
     const char *const *assets; /* names, unique */
     size_t asset_count;
 };
-/* Publishes companies[0..n); fails with edge.full (nothing changed) when they do not fit half of
- * the file. */
+/* Publishes companies[0..n), all or nothing. Codes: edge.full (TOO_LARGE: they do not fit half of
+ * the file), edge.company (INVALID: a limit above, named in the text), edge.key (CONFLICT: a key
+ * twice), edge.busy (not the writer), edge.io. */
 AW_MUST_CHECK bool aw_edge_publish(struct aw_edge *edge, const struct aw_edge_company_in *companies,
                                    size_t n, struct aw_err *err);
 
-/* "10.0.0.0/8", "::1", "192.0.2.7" */
+/* "10.0.0.0/8", "::1", "192.0.2.7"; bits behind the prefix are cleared. "::/0" is everybody,
+ * "0.0.0.0/0" everybody with an IPv4 address. */
 AW_MUST_CHECK bool aw_edge_parse_network(const char *text, struct aw_edge_network *out);
 
 #endif

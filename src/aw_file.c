@@ -238,9 +238,7 @@ bool aw_file_fill(const struct aw_file_spec *spec, int fd, uint64_t size, struct
 {
     static const uint8_t zeros[65536];
 
-    if (ftruncate(fd, 0) != 0) {
-        return fail_io(spec, "emptying", err);
-    }
+    /* From the front, where the header is: killed on the way, the file has none. */
     for (uint64_t at = 0; at < size;) {
         size_t want = size - at < sizeof(zeros) ? (size_t)(size - at) : sizeof(zeros);
         ssize_t put = pwrite(fd, zeros, want, (off_t)at);
@@ -248,6 +246,9 @@ bool aw_file_fill(const struct aw_file_spec *spec, int fd, uint64_t size, struct
             return fail_io(spec, "filling", err);
         }
         at += put > 0 ? (uint64_t)put : 0;
+    }
+    if (ftruncate(fd, (off_t) size) != 0) {
+        return fail_io(spec, "cutting", err);
     }
     if (fsync(fd) != 0 || !sync_directory(spec->path)) {
         return fail_io(spec, "syncing", err);
@@ -257,8 +258,13 @@ bool aw_file_fill(const struct aw_file_spec *spec, int fd, uint64_t size, struct
 
 bool aw_file_is_blank(int fd)
 {
+    return aw_file_is_blank_from(fd, 0);
+}
+
+bool aw_file_is_blank_from(int fd, uint64_t from)
+{
     uint8_t buf[65536];
-    off_t at = 0;
+    off_t at = (off_t) from;
     ssize_t got;
     while ((got = pread(fd, buf, sizeof(buf), at)) > 0) {
         if (buf[0] != 0 || memcmp(buf, buf + 1, (size_t)got - 1) != 0) {

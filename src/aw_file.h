@@ -53,6 +53,8 @@ AW_MUST_CHECK bool aw_file_fill(const struct aw_file_spec *spec, int fd, uint64_
                                 struct aw_err *err);
 /* Empty or nothing but zeros: its making was cut off. */
 bool aw_file_is_blank(int fd);
+/* The same from byte `from` on. */
+bool aw_file_is_blank_from(int fd, uint64_t from);
 /* Maps the whole file, shared; read-only with AW_FILE_INSPECT. NULL = err is filled. */
 AW_MUST_CHECK void *aw_file_map(const struct aw_file_spec *spec, int fd, uint64_t size,
                                 struct aw_err *err);

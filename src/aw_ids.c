@@ -14,13 +14,10 @@ struct place {
 
 static struct place place_of(const struct aw_state *state, const uint8_t key[AW_SHA256_LEN])
 {
-    const struct aw_state_header *header = (const struct aw_state_header *)state->map;
-    struct place place;
+    struct place place = {.set = aw_ids_set_of(state, key)};
     memcpy(place.hash, key, sizeof(place.hash));
-    uint64_t mixed = (place.hash[0] ^ place.hash[1]) * header->mix;
-    place.tag = (uint32_t)(place.hash[1] >> 32);
+    place.tag = (uint32_t) (place.hash[1] >> 32);
     place.tag += place.tag == 0;
-    place.set = &state->sets[(mixed >> 32) & (state->set_count - 1)];
     return place;
 }
 
@@ -73,8 +70,8 @@ static unsigned count_places(const struct aw_ids_set *set, uint32_t now_s, uint6
 bool aw_ids_has_room(const struct aw_state *state, const uint8_t *identity,
                      const uint8_t *signature, uint32_t now_s, uint64_t head_seq)
 {
-    const struct aw_ids_set *first = identity == NULL ? NULL : place_of(state, identity).set;
-    const struct aw_ids_set *second = signature == NULL ? NULL : place_of(state, signature).set;
+    const struct aw_ids_set *first = identity == NULL ? NULL : aw_ids_set_of(state, identity);
+    const struct aw_ids_set *second = signature == NULL ? NULL : aw_ids_set_of(state, signature);
     if (first != NULL && count_places(first, now_s, head_seq) < 1u + (first == second)) {
         return false;
     }
@@ -133,7 +130,7 @@ bool aw_ids_put(struct aw_state *state, const uint8_t key[AW_SHA256_LEN], enum a
 
 void aw_ids_prefetch(const struct aw_state *state, const uint8_t key[AW_SHA256_LEN])
 {
-    __builtin_prefetch(place_of(state, key).set);
+    __builtin_prefetch(aw_ids_set_of(state, key));
 }
 
 void aw_ids_fill(const struct aw_state *state, uint64_t *used, uint64_t *total)

@@ -120,25 +120,24 @@ bool aw_mac_in_window(uint64_t timestamp_s, uint64_t now_s, uint32_t skew_s)
     return distance < skew_s;
 }
 
-enum aw_mac_verdict aw_mac_verify(const struct aw_mac_key *keys, size_t n, const char *timestamp,
-                                  size_t timestamp_len, const char *signature, size_t signature_len,
-                                  const void *body, size_t body_len, uint64_t now_s,
-                                  uint32_t skew_s)
+enum aw_mac_verdict aw_mac_verify(const struct aw_mac_key *keys, size_t n,
+                                  const struct aw_mac_claim *claim, const void *body,
+                                  size_t body_len, uint64_t now_s, uint32_t skew_s)
 {
     uint64_t signed_at;
-    if (!aw_mac_parse_timestamp(timestamp, timestamp_len, &signed_at) ||
+    if (!aw_mac_parse_timestamp(claim->timestamp, claim->timestamp_len, &signed_at) ||
         !aw_mac_in_window(signed_at, now_s, skew_s)) {
         return AW_MAC_EXPIRED;
     }
     uint8_t claimed[AW_SHA256_LEN];
-    if (!aw_mac_parse_signature(signature, signature_len, claimed)) {
+    if (!aw_mac_parse_signature(claim->signature, claim->signature_len, claimed)) {
         return AW_MAC_INVALID;
     }
     /* Every key is tried: which of them fits must not show in the time. */
     bool good = false;
     for (size_t i = 0; i < n; i++) {
         struct aw_mac mac;
-        aw_mac_start(&mac, &keys[i], timestamp, timestamp_len);
+        aw_mac_start(&mac, &keys[i], claim->timestamp, claim->timestamp_len);
         aw_mac_update(&mac, body, body_len);
         good |= aw_mac_finish(&mac, &keys[i], claimed);
     }

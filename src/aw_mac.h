@@ -3,7 +3,8 @@
  * signature = HMAC-SHA256(secret, timestamp + "." + body) (RFC 2104, FIPS 180-4), sent as
  * `X-Signature: sha256=<64 hex>` with `X-Timestamp: <unix seconds>`. A key is kept as the two
  * SHA-256 states behind its inner and outer pad: plain data that may lie in shared memory; treat it
- * as the key itself. Threads: pure functions on the caller's storage. */
+ * as the key itself.
+ * Threads: pure functions on the caller's storage. */
 #ifndef AW_MAC_H
 #define AW_MAC_H
 
@@ -15,9 +16,10 @@ struct aw_mac_key {
     uint32_t inner[8];
     uint32_t outer[8];
 };
+/* Any length; longer than one block (64 bytes) is hashed first, as RFC 2104 says. */
 void aw_mac_key_init(struct aw_mac_key *key, const void *secret, size_t len);
 
-/* Streaming: start with the timestamp text, then each piece of the body. */
+/* Streaming: start with the timestamp text (the "." is added), then each piece of the body. */
 struct aw_mac {
     SHA256_CTX sha;
 };
@@ -38,11 +40,17 @@ AW_MUST_CHECK bool aw_mac_parse_timestamp(const char *text, size_t len, uint64_t
 bool aw_mac_in_window(uint64_t timestamp_s, uint64_t now_s, uint32_t skew_s);
 
 enum aw_mac_verdict { AW_MAC_OK, AW_MAC_EXPIRED, AW_MAC_INVALID };
+/* What the two headers of a delivery say; a header that is not there is empty. */
+struct aw_mac_claim {
+    const char *timestamp;
+    size_t timestamp_len;
+    const char *signature;
+    size_t signature_len;
+};
 /* The whole check of one delivery against up to `n` keys, as one call (tests, command line). */
-enum aw_mac_verdict aw_mac_verify(const struct aw_mac_key *keys, size_t n, const char *timestamp,
-                                  size_t timestamp_len, const char *signature, size_t signature_len,
-                                  const void *body, size_t body_len, uint64_t now_s,
-                                  uint32_t skew_s);
+enum aw_mac_verdict aw_mac_verify(const struct aw_mac_key *keys, size_t n,
+                                  const struct aw_mac_claim *claim, const void *body,
+                                  size_t body_len, uint64_t now_s, uint32_t skew_s);
 
 /* Hashes of length-prefixed parts, so that no part can be mistaken for another:
  * identity by delivery id, identity by content (timestamp_len 0 when unsigned), signature, key of

@@ -67,12 +67,20 @@ static bool make(struct aw_queue *queue, const struct aw_file_spec *spec, uint64
     return true;
 }
 
+/* Nobody has ever attached the file: behind the first page, which may hold a part of a header, there is nothing. */
+static bool is_half_made(int fd)
+{
+    uint64_t magic = 0;
+    return pread(fd, &magic, sizeof(magic), 0) >= 0 && (magic == 0 || magic == AW_QUEUE_MAGIC) &&
+           aw_file_is_blank_from(fd, AW_QUEUE_PAGE);
+}
+
 /* Under the repair lock, or read-only: creates what is not there, and reads the header. */
 static bool load(struct aw_queue *queue, const struct aw_file_spec *spec, uint64_t wanted,
                  struct aw_queue_header *header, struct aw_err *err)
 {
     off_t size = lseek(queue->fd, 0, SEEK_END);
-    if (aw_file_is_blank(queue->fd)) {
+    if (is_half_made(queue->fd)) {
         if (!(spec->how & AW_FILE_CREATE)) {
             return aw_fail(err, AW_ERR_NOT_FOUND, "queue.absent", "%s is still being made",
                            spec->path);

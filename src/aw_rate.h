@@ -2,7 +2,8 @@
  *
  * TAT = theoretical arrival time in microseconds of a boot-time clock. A request costs 60 s /
  * per_minute; the bucket holds `burst` requests. Source of the algorithm: ITU-T I.371, as used by
- * "leaky bucket as a meter". Threads: any, any process: one compare-and-swap. */
+ * "leaky bucket as a meter".
+ * Threads: any, any process: one compare-and-swap. */
 #ifndef AW_RATE_H
 #define AW_RATE_H
 

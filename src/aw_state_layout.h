@@ -4,6 +4,7 @@
 #define AW_STATE_LAYOUT_H
 
 #include <stdalign.h>
+#include <string.h>
 
 #include "aw_state.h"
 
@@ -32,5 +33,15 @@ struct aw_ids_set {
 };
 _Static_assert(sizeof(struct aw_ids_entry) == 48, "an entry has 48 bytes");
 _Static_assert(sizeof(struct aw_ids_set) % AW_CACHE_LINE == 0, "sets begin on cache lines");
+
+static inline struct aw_ids_set *aw_ids_set_of(const struct aw_state *state,
+                                               const uint8_t key[AW_SHA256_LEN])
+{
+    const struct aw_state_header *header = (const struct aw_state_header *) state->map;
+    uint64_t hash[2];
+    memcpy(hash, key, sizeof(hash));
+    uint64_t mixed = (hash[0] ^ hash[1]) * header->mix;
+    return &state->sets[(mixed >> 32) & (state->set_count - 1)];
+}
 
 #endif

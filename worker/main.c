@@ -1,5 +1,6 @@
 /* main.c - alertwhisperd: the worker daemon and its few commands. */
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,6 +136,7 @@ static int run_worker(struct command *c)
     struct rlimit none = {0};
     struct aw_err err;
 
+    (void)signal(SIGPIPE, SIG_IGN);
     /* A core file would hold keys. */
     (void)setrlimit(RLIMIT_CORE, &none);
     aw_log_level = (enum aw_log_level)conf->log_level;

@@ -36,3 +36,41 @@ write_demo_json() {
         print $f JSON::PP->new->canonical->pretty->encode(\%demo);
     ' "$url" "$dir/admin.json" "$dir/applied.json" "$top/conf/demo.json" "$dir/demo.json")
 }
+
+write_nginx_conf() {
+    local snippets=$top/conf/nginx/snippets user=
+    [ "$(id -u)" = 0 ] && user='user nobody nogroup;'
+    cat << EOT
+load_module $module;
+$user
+worker_processes 2;
+pid $dir/nginx.pid;
+error_log $dir/logs/error.log warn;
+events {
+    worker_connections 4096;
+}
+http {
+    include $snippets/alertwhisper-log.conf;
+    access_log $dir/logs/access.log alertwhisper;
+    client_body_temp_path $dir/tmp/body;
+    proxy_temp_path $dir/tmp/proxy;
+    fastcgi_temp_path $dir/tmp/fastcgi;
+    uwsgi_temp_path $dir/tmp/uwsgi;
+    scgi_temp_path $dir/tmp/scgi;
+    server_tokens off;
+    alertwhisper_queue $dir/queue/queue 64m;
+    alertwhisper_edge_table $shm/edge 16m;
+    upstream alertwhisperd {
+        server unix:$dir/api.sock;
+        keepalive 16;
+    }
+    server {
+        listen 127.0.0.1:$port;
+        include $snippets/alertwhisper-errors.conf;
+        include $snippets/alertwhisper-ingest.conf;
+        include $snippets/alertwhisper-status.conf;
+        include $snippets/alertwhisper-api.conf;
+    }
+}
+EOT
+}

@@ -1,16 +1,14 @@
 /* aw_load.c - sends signed alerts and writes a ledger line for each attempt, after its answer came.
  *
- * usage: aw_load TARGET.json --ledger FILE [--count N] [--seconds S] [--rate R] [--connections C]
- * [--copies M]
- *                [--signatures K] [--retry] [--seed X]
- *                [--path /P] [--times FILE]
- * TARGET.json:
- * {"host":"127.0.0.1","port":N,"companies":[{"company_id","api_key","hmac_secret","assets":[...]}]}
- * Without --rate the loop is closed (every connection sends as soon as it has its answer); with it
- * the loop is open and latency counts from the scheduled instant. --copies sends each delivery 1..M
- * times at once; --retry sends a delivery again (signed again every second time) until it got a 2xx
- * or a refusal that is final. Ledger line: seq attempt company delivery_id sha256(body) status
- * alert_id durability code Last line on stdout: one JSON object with the figures. */
+ * usage: aw_load TARGET.json --ledger FILE (--count N | --seconds S) [--rate R] [--connections C] [--copies M]
+ *                [--signatures K] [--retry] [--seed X] [--path /P] [--times FILE]
+ * TARGET.json: {"port":N,"companies":[{"company_id","api_key","hmac_secret","assets":[...]}]}
+ * Without --rate the loop is closed: every connection sends as soon as it has its answer. With it the loop is open
+ * and latency counts from the scheduled instant. --copies sends each delivery 1..M times at once; --retry sends a
+ * delivery again (signed again every second time) until it got a 2xx or a refusal that is final. --times writes
+ * "delivery_id mono_us" of each 200 (CLOCK_MONOTONIC), for latency measured across processes.
+ * Ledger line: seq attempt company delivery_id sha256(body) status alert_id durability code
+ * Last line on stdout: one JSON object with the figures. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -15,6 +15,7 @@ struct store {
     const char *path;
     int64_t cache_mib;
     int64_t grace_s;
+    int64_t wait_ms;
     bool sync;
     int driver;
     struct aw_strs hosts;
@@ -24,9 +25,13 @@ struct store {
 static const struct aw_field store_fields[] = {
     AW_FIELD(store, path, STR, .dflt = "\"/var/lib/x \\\"${HOME}\\\" 'q' \\\\ #\"", .max = 200,
              .doc = "database file"),
-    AW_FIELD(store, cache_mib, I64, .dflt = "64", .min = 1, .max = 4096, .doc = "cache, MiB"),
+    AW_FIELD(store, cache_mib, I64, .dflt = "64", .min = 1, .max = 4096,
+             .doc = "cache of the writer, in MiB: a long text that has to be broken into two lines "
+                    "or more, "
+                    "since nobody likes lines without an end"),
     AW_FIELD(store, grace_s, I64, .dflt = "30", .max = 86400, .flags = AW_F_RELOAD,
              .doc = "grace, seconds"),
+    AW_FIELD(store, wait_ms, I64, .dflt = "5"),
     AW_FIELD(store, sync, BOOL, .dflt = "true"),
     AW_FIELD(store, driver, ENUM, .arg = drivers),
     AW_FIELD(store, hosts, STRS, .dflt = "[\"a\",\"b c\"]", .max = 3),
@@ -94,12 +99,14 @@ static void values_are_read(void **state)
     setenv("AW_TEST_CONF", "from the environment", 1);
     assert_true(load(
         "# a comment\n"
-        "store {\n  path = \"${AW_TEST_CONF}\"\n  cache_mib = 128\n  grace_s = 15m\n  sync = off\n"
+        "store {\n  path = \"${AW_TEST_CONF}\"\n  cache_mib = 128\n  grace_s = 15m\n  wait_ms = "
+        "2s\n  sync = off\n"
         "  driver = mongo\n  hosts = {x, \"y z\"}\n  allowed = {mongo}\n  password = \"p\"\n}\n"
         "http { listen = unix:/run/x.sock }\n"));
     assert_string_equal(store.path, "from the environment");
     assert_int_equal(store.cache_mib, 128);
     assert_int_equal(store.grace_s, 900);
+    assert_int_equal(store.wait_ms, 2000);
     assert_false(store.sync);
     assert_int_equal(store.driver, 1);
     assert_int_equal(store.hosts.n, 2);
@@ -140,6 +147,8 @@ static void messages_name_file_and_line(void **state)
     assert_message("store {\n  cache_mib = x\n}\n", ":2: cache_mib must be a 64-bit integer");
     assert_message("store {\n  cache_mib = 15m\n}\n", ":2: cache_mib must be a 64-bit integer");
     assert_message("store {\n  grace_s = 2d\n}\n", ":2: grace_s must be 0 to 86400");
+    assert_message("store {\n  wait_ms = 9223372036854775807s\n}\n",
+                   ":2: wait_ms must be a 64-bit integer");
     assert_message("store {\n  sync = maybe\n}\n", ":2: sync must be true or false");
     assert_message("store {\n\n  driver = oracle\n}\n", ":3: driver must be one of sqlite, mongo");
     assert_message("store {\n  allowed = {mongo,\n x}\n}\n",
@@ -187,8 +196,14 @@ static void sample_loads_to_the_defaults(void **state)
     aw_str_init(&sample, arena);
     aw_conf_print(sections, AW_COUNT(sections), &sample);
     assert_null(strstr(sample.ptr, "hunter2"));
-    assert_non_null(strstr(sample.ptr, "# database file ("));
-    assert_non_null(strstr(sample.ptr, "# grace, seconds (0 to 86400; reload)"));
+    assert_non_null(strstr(sample.ptr, "    # database file\n    path = "));
+    assert_non_null(
+        strstr(sample.ptr, "# grace, seconds (0 to 86400; SIGHUP changes it)\n    grace_s = 30\n"));
+    assert_non_null(strstr(sample.ptr, "(one of sqlite, mongo)\n"));
+    for (const char *line = sample.ptr, *next; (next = strchr(line, '\n')) != NULL;
+         line = next + 1) {
+        assert_in_range(next - line, 0, 100);
+    }
     assert_true(load("http { listen = x }"));
     void *defaults = aw_row_copy(&store_schema, &store, arena);
     if (!load(sample.ptr)) {

@@ -141,7 +141,7 @@ static inline uint64_t kit_number(const struct aw_record_head *record)
 static inline uint64_t kit_append(struct aw_queue *queue, uint64_t n, size_t body_len)
 {
     struct aw_delivery delivery = kit_alert(n, body_len);
-    assert_int_equal(aw_queue_lock(queue, 1000000), AW_QUEUE_OK);
+    assert_true(aw_queue_lock(queue, 1000000) <= AW_QUEUE_REPAIRED);
     uint64_t seq = aw_queue_append(queue, &delivery);
     aw_queue_unlock(queue);
     return seq;

@@ -7,7 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-#include "t/lib/edge_fixture.h"
+#include "t/unit/edge_kit.h"
 
 #define MIXED 3 /* companies; all of their content tells the round in which it was published */
 

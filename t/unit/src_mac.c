@@ -64,10 +64,10 @@ static void check_row(yajl_val row, size_t *seen)
     /* A header that is not there reaches the check as an empty one. */
     timestamp = timestamp == NULL ? "" : timestamp;
     signature = signature == NULL ? "" : signature;
+    struct aw_mac_claim claim = {timestamp, strlen(timestamp), signature, strlen(signature)};
     for (size_t first = 0; first < 2; first++) {
-        enum aw_mac_verdict got =
-            aw_mac_verify(keys + first, 2 - first, timestamp, strlen(timestamp), signature,
-                          strlen(signature), body, body_len, (uint64_t)YAJL_GET_INTEGER(now), SKEW);
+        enum aw_mac_verdict got = aw_mac_verify(keys + first, 2 - first, &claim, body, body_len,
+                                                (uint64_t)YAJL_GET_INTEGER(now), SKEW);
         if (strcmp(words[got], verdict) != 0) {
             fail_msg("%s: %s, not %s", text_of(row, "name"), words[got], verdict);
         }
@@ -131,8 +131,8 @@ static void no_keys(void **state)
     (void)state;
     char signature[72] = "sha256=";
     memset(signature + 7, '0', 64);
-    assert_int_equal(aw_mac_verify(NULL, 0, "100", 3, signature, 71, "", 0, 100, SKEW),
-                     AW_MAC_INVALID);
+    struct aw_mac_claim claim = {"100", 3, signature, 71};
+    assert_int_equal(aw_mac_verify(NULL, 0, &claim, "", 0, 100, SKEW), AW_MAC_INVALID);
 }
 
 static void timestamps(void **state)

@@ -138,7 +138,7 @@ static void lost_end(void **unused)
 }
 
 /* --- the disk, played: what is synced is kept, of the rest any subset of any age --- */
-#define SEEDS      400
+#define SEEDS      320
 #define BOOTS      3
 #define NUMBERS    4096
 #define OPS        120

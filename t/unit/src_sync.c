@@ -211,6 +211,24 @@ static void failed_sync(void **unused)
     aw_queue_close(&queue);
 }
 
+/* What is published while fdatasync runs may miss it: only the tail from before counts. */
+static void appended_during_a_sync(void **unused)
+{
+    (void) unused;
+    struct aw_queue queue;
+    kit_open(&queue, SIZE, AW_FILE_CREATE);
+    kit_append(&queue, 1, 10);
+    uint64_t tail = aw_queue_tail(&queue);
+    aw_crash_sync = fail_sync;
+    is_failing = false;
+    grows = &queue;
+    assert_int_equal(aw_queue_sync(&queue, tail, WAIT_US), AW_QUEUE_OK);
+    assert_true(aw_queue_tail(&queue) > tail);
+    assert_int_equal(atomic_load(&queue.live->synced), tail);
+    aw_crash_sync = NULL;
+    aw_queue_close(&queue);
+}
+
 /* The tail cannot be read while the producers' lock is held by a stopped process: broken until it can. */
 static void failed_tail_is_found_later(void **unused)
 {
@@ -299,6 +317,7 @@ int main(void)
         WITH_DIR(waiting_has_an_end),  WITH_DIR(syncer_died),
         WITH_DIR(followers),
 #ifdef AW_CRASH_POINTS
+        WITH_DIR(appended_during_a_sync),
         WITH_DIR(failed_sync),         WITH_DIR(failed_tail_is_found_later),
         WITH_DIR(killed_at_every_point),
 #endif

@@ -4,19 +4,41 @@
 
 static const struct aw_param filters[] = {
     {.name = "company_id", .type = AW_T_STR, .field = "company_id", .doc = "of this company"},
-    {.name = "status", .type = AW_T_ENUM, .words = aw_alert_status_words, .field = "status", .doc = "in this state"},
-    {.name = "severity", .type = AW_T_ENUM, .words = aw_severity_names, .field = "severity", .doc = "of this severity"},
+    {.name = "status",
+     .type = AW_T_ENUM,
+     .words = aw_alert_status_words,
+     .field = "status",
+     .doc = "in this state"},
+    {.name = "severity",
+     .type = AW_T_ENUM,
+     .words = aw_severity_names,
+     .field = "severity",
+     .doc = "of this severity"},
     {.name = "asset_name", .type = AW_T_STR, .field = "asset_name", .doc = "of this asset"},
-    {.name = "signature", .type = AW_T_STR, .max = 4 * AW_SIGNATURE_MAX, .field = "signature", .doc = "of this kind"},
+    {.name = "signature",
+     .type = AW_T_STR,
+     .max = 4 * AW_SIGNATURE_MAX,
+     .field = "signature",
+     .doc = "of this kind"},
     {.name = "tool_source", .type = AW_T_STR, .field = "tool_source", .doc = "sent by this tool"},
-    {.name = "since", .type = AW_T_TIME, .field = "created_at", .op = AW_OP_GE, .doc = "received at or after"},
-    {.name = "until", .type = AW_T_TIME, .field = "created_at", .op = AW_OP_LT, .doc = "received before"},
+    {.name = "since",
+     .type = AW_T_TIME,
+     .field = "created_at",
+     .op = AW_OP_GE,
+     .doc = "received at or after"},
+    {.name = "until",
+     .type = AW_T_TIME,
+     .field = "created_at",
+     .op = AW_OP_LT,
+     .doc = "received before"},
     {.name = NULL},
 };
 
 static bool list_alerts(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
 {
-    const struct aw_list list = {.schema = &aw_alert_schema, .sort = "created_at", .descending = true};
+    const struct aw_list list = {.schema = &aw_alert_schema,
+                                 .sort = "created_at",
+                                 .descending = true};
     return aw_list_reply(q, r, &list, err);
 }
 
@@ -32,8 +54,8 @@ static bool load_alert(struct aw_req *q, void **row, struct aw_err *err)
 
 static bool get_alert(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
 {
-    (void) err;
-    aw_reply_row(r, &aw_alert_schema, q->row, ((const struct aw_alert *) q->row)->version);
+    (void)err;
+    aw_reply_row(r, &aw_alert_schema, q->row, ((const struct aw_alert *)q->row)->version);
     return true;
 }
 

@@ -32,11 +32,11 @@ extern const struct aw_schema aw_api_conf_schema;
 
 /* One queue file, as /readyz and /metrics show it. */
 struct aw_api_queue {
-    char name[64]; /* last part of its path */
-    bool attached; /* false: the file is not there (yet), the drain waits for it */
-    bool retired;  /* no longer fed by nginx */
-    uint64_t bytes;     /* waiting to be drained */
-    int64_t oldest_ms;  /* received time of the oldest record, 0 = empty */
+    char name[64];     /* last part of its path */
+    bool attached;     /* false: the file is not there (yet), the drain waits for it */
+    bool retired;      /* no longer fed by nginx */
+    uint64_t bytes;    /* waiting to be drained */
+    int64_t oldest_ms; /* received time of the oldest record, 0 = empty */
 };
 #define AW_API_QUEUES 16
 
@@ -44,16 +44,17 @@ struct aw_api_deps {
     struct aw_store *store;
     struct aw_writer *writer;
     struct aw_sealer *sealer;
-    struct aw_edge_publisher *edge;     /* NULL: no edge table is kept (tests) */
+    struct aw_edge_publisher *edge; /* NULL: no edge table is kept (tests) */
     void *app;
     size_t (*queues)(void *app, struct aw_api_queue queues[AW_API_QUEUES]); /* NULL: none */
     bool (*draining)(void *app);                                            /* NULL: never */
-    void (*metrics)(void *app, struct aw_str *out); /* lines behind the registered metrics; NULL: none */
+    void (*metrics)(void *app,
+                    struct aw_str *out); /* lines behind the registered metrics; NULL: none */
 };
 
 /* conf and deps are copied; what they point to outlives the API. */
-AW_MUST_CHECK bool aw_api_start(const struct aw_api_conf *conf, const struct aw_api_deps *deps, struct aw_api **api,
-                                struct aw_err *err);
+AW_MUST_CHECK bool aw_api_start(const struct aw_api_conf *conf, const struct aw_api_deps *deps,
+                                struct aw_api **api, struct aw_err *err);
 void aw_api_stop(struct aw_api **api);
 
 #endif

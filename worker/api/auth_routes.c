@@ -4,8 +4,10 @@ struct login_in {
     const char *email, *password;
 };
 static const struct aw_field login_in_fields[] = {
-    AW_FIELD(login_in, email, STR, .flags = AW_F_REQUIRED, .min = 1, .max = 254, .doc = "e-mail address"),
-    AW_FIELD(login_in, password, STR, .flags = AW_F_REQUIRED, .min = 1, .max = 200, .doc = "password"),
+    AW_FIELD(login_in, email, STR, .flags = AW_F_REQUIRED, .min = 1, .max = 254,
+             .doc = "e-mail address"),
+    AW_FIELD(login_in, password, STR, .flags = AW_F_REQUIRED, .min = 1, .max = 200,
+             .doc = "password"),
 };
 static const struct aw_schema login_in_schema =
     AW_SCHEMA(login_in, "login_request", login_in_fields, .doc = "who signs in");
@@ -39,8 +41,8 @@ static bool login(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
     const struct login_in *in = q->in;
     struct login_out out = {.token_type = "bearer", .expires_in = AW_TOKEN_LIFE_S};
     struct aw_user *user;
-    if (!aw_sessions_login(aw_api_sessions(q->api), in->email, in->password, q->arena, &user, &out.access_token,
-                           &r->retry_s, err)) {
+    if (!aw_sessions_login(aw_api_sessions(q->api), in->email, in->password, q->arena, &user,
+                           &out.access_token, &r->retry_s, err)) {
         return false;
     }
     out.user = user;
@@ -50,7 +52,7 @@ static bool login(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
 
 static bool me(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
 {
-    (void) err;
+    (void)err;
     const struct me_more more = {.effective_permissions = aw_policy_words(&q->actor, q->arena)};
     aw_reply_joined(r, &aw_user_schema, q->actor.user, &me_more_schema, &more);
     return true;

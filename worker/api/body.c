@@ -21,10 +21,11 @@ bool aw_body_read(struct aw_req *q, struct aw_err *err)
         return true;
     }
     if (q->content_type && !is_json(q->content_type)) {
-        return aw_fail(err, AW_ERR_MEDIA_TYPE, "api.media_type", "The body must be application/json");
+        return aw_fail(err, AW_ERR_MEDIA_TYPE, "api.media_type",
+                       "The body must be application/json");
     }
     q->in = aw_arena_zero(q->arena, route->body->size);
     return (!route->base || route->base(q, &q->in, err)) &&
-           aw_json_decode(route->body, AW_JSON_CREATE, q->body, q->body_len, q->arena, q->in, &q->present,
-                          &q->problems, err);
+           aw_json_decode(route->body, AW_JSON_CREATE, q->body, q->body_len, q->arena, q->in,
+                          &q->present, &q->problems, err);
 }

@@ -8,8 +8,8 @@ static bool list_companies(struct aw_req *q, struct aw_reply *r, struct aw_err *
 
 static bool get_company(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
 {
-    (void) err;
-    aw_reply_row(r, &aw_company_schema, q->row, ((const struct aw_company *) q->row)->version);
+    (void)err;
+    aw_reply_row(r, &aw_company_schema, q->row, ((const struct aw_company *)q->row)->version);
     return true;
 }
 

@@ -22,7 +22,8 @@ static bool get_correlation(struct aw_req *q, struct aw_reply *r, struct aw_err 
     if (!correlation_base(q, &row, err)) {
         return false;
     }
-    aw_reply_row(r, &aw_correlation_config_schema, row, ((struct aw_correlation_config *) row)->version);
+    aw_reply_row(r, &aw_correlation_config_schema, row,
+                 ((struct aw_correlation_config *)row)->version);
     return true;
 }
 
@@ -46,10 +47,12 @@ static bool correlation_unit(struct aw_tx *tx, void *arg, struct aw_err *err)
 static bool put_correlation(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
 {
     struct change change = {.q = q};
-    if (!aw_req_if_match(q, &change.version, err) || !aw_req_commit(q, correlation_unit, &change, err)) {
+    if (!aw_req_if_match(q, &change.version, err) ||
+        !aw_req_commit(q, correlation_unit, &change, err)) {
         return false;
     }
-    aw_reply_row(r, &aw_correlation_config_schema, change.row, ((struct aw_correlation_config *) change.row)->version);
+    aw_reply_row(r, &aw_correlation_config_schema, change.row,
+                 ((struct aw_correlation_config *)change.row)->version);
     return true;
 }
 
@@ -71,7 +74,7 @@ static bool get_rate(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
     if (!rate_base(q, &row, err)) {
         return false;
     }
-    aw_reply_row(r, &aw_rate_limit_schema, row, ((struct aw_rate_limit *) row)->version);
+    aw_reply_row(r, &aw_rate_limit_schema, row, ((struct aw_rate_limit *)row)->version);
     return true;
 }
 
@@ -80,7 +83,8 @@ static bool rate_unit(struct aw_tx *tx, void *arg, struct aw_err *err)
     struct change *change = arg;
     struct aw_rate_limit *row;
     enum aw_saved saved;
-    if (!aw_rate_limit_put(tx, change->q->in, change->version, &change->q->act, &row, &saved, err)) {
+    if (!aw_rate_limit_put(tx, change->q->in, change->version, &change->q->act, &row, &saved,
+                           err)) {
         return false;
     }
     change->row = aw_row_copy(&aw_rate_limit_schema, row, change->q->arena);
@@ -93,7 +97,8 @@ static bool put_rate(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
     if (!aw_req_if_match(q, &change.version, err) || !aw_req_commit(q, rate_unit, &change, err)) {
         return false;
     }
-    aw_reply_row(r, &aw_rate_limit_schema, change.row, ((struct aw_rate_limit *) change.row)->version);
+    aw_reply_row(r, &aw_rate_limit_schema, change.row,
+                 ((struct aw_rate_limit *)change.row)->version);
     return true;
 }
 
@@ -107,10 +112,12 @@ static const struct aw_field enabled_out_fields[] = {
     AW_FIELD(enabled_out, enabled, BOOL, .doc = "deliveries must be signed"),
     AW_FIELD(enabled_out, hmac_secret, STR, .doc = "the new secret; it is shown only here"),
     AW_FIELD(enabled_out, signature_header, STR, .doc = "header with sha256= and the signature"),
-    AW_FIELD(enabled_out, timestamp_header, STR, .doc = "header with the signed unix time in seconds"),
+    AW_FIELD(enabled_out, timestamp_header, STR,
+             .doc = "header with the signed unix time in seconds"),
 };
 static const struct aw_schema enabled_out_schema =
-    AW_SCHEMA(enabled_out, "webhook_security_enabled", enabled_out_fields, .doc = "signatures, with their secret");
+    AW_SCHEMA(enabled_out, "webhook_security_enabled", enabled_out_fields,
+              .doc = "signatures, with their secret");
 
 static bool get_security(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
 {
@@ -129,7 +136,8 @@ static bool enable_unit(struct aw_tx *tx, void *arg, struct aw_err *err)
     struct aw_webhook_security *row;
     const char *secret;
     enum aw_saved saved;
-    if (!aw_webhook_security_enable(tx, q->deps->sealer, q->id, NULL, &q->act, &row, &secret, &saved, err)) {
+    if (!aw_webhook_security_enable(tx, q->deps->sealer, q->id, NULL, &q->act, &row, &secret,
+                                    &saved, err)) {
         return false;
     }
     change->row = aw_row_copy(&aw_webhook_security_schema, row, q->arena);
@@ -235,7 +243,8 @@ const struct aw_route aw_config_routes[] = {
         .path = "/api/companies/{id}/webhook-security/enable",
         .permission = AW_MAY_MANAGE_COMPANY,
         .scope = AW_SCOPE_COMPANY,
-        .summary = "Ask for signatures, with a new secret; the one in use till now stays accepted beside it",
+        .summary = "Ask for signatures, with a new secret; the one in use till now stays accepted "
+                   "beside it",
         .body = &aw_no_body,
         .object = &aw_webhook_security_schema,
         .reply = &enabled_out_schema,

@@ -5,6 +5,7 @@
 void aw_dispatch_run(struct aw_req *q, struct aw_reply *r)
 {
     struct aw_err err = {0};
+    r->media = q->route->media;
     bool ok = aw_guard_caller(q, &err) && aw_params_read(q, &err) && aw_guard_scope(q, &err) &&
               aw_body_read(q, &err) && q->route->run(q, r, &err);
     if (q->reader) {

@@ -6,7 +6,8 @@
 #include "route.h"
 
 /* Joins the tables; INTERNAL api.routes for a duplicate, a missing permission, scope, audit name or body schema. */
-AW_MUST_CHECK bool aw_routes_check(const struct aw_route *const *tables, size_t n, struct aw_err *err);
+AW_MUST_CHECK bool aw_routes_check(const struct aw_route *const *tables, size_t n,
+                                   struct aw_err *err);
 extern const struct aw_route *const aw_route_tables[];
 extern const size_t aw_route_table_count;
 /* Iteration over all rows: at = 0 ... until NULL. */

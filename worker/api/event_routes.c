@@ -1,14 +1,20 @@
 #include "list.h"
 
-
 #include "worker/domain/events.h"
 #include "worker/domain/incidents.h"
 
 #define PAGE_DEFAULT 100
 
 static const struct aw_param params[] = {
-    {.name = "after", .type = AW_T_STR, .max = 64, .doc = "id of the last event that is known already; none = from the oldest"},
-    {.name = "limit", .type = AW_T_I64, .min = 1, .max = AW_LIST_MAX, .doc = "events at most, 100 unless given"},
+    {.name = "after",
+     .type = AW_T_STR,
+     .max = 64,
+     .doc = "id of the last event that is known already; none = from the oldest"},
+    {.name = "limit",
+     .type = AW_T_I64,
+     .min = 1,
+     .max = AW_LIST_MAX,
+     .doc = "events at most, 100 unless given"},
     {.name = NULL},
 };
 
@@ -30,9 +36,12 @@ static const struct aw_field envelope_fields[] = {
     AW_FIELD(envelope, company_id, STR, .doc = "company"),
     AW_FIELD(envelope, object, STR, .doc = "collection of the object"),
     AW_FIELD(envelope, object_id, STR, .doc = "id of the object"),
-    AW_FIELD(envelope, version, I64, .doc = "version of the object after the change; the higher one is the newer"),
-    AW_FIELD(envelope, actor, STR, .flags = AW_F_NULLABLE, .doc = "id of the user who did it, null = the product"),
-    AW_FIELD(envelope, data, RAW, .flags = AW_F_NULLABLE, .doc = "the object as it is now, null = it is gone"),
+    AW_FIELD(envelope, version, I64,
+             .doc = "version of the object after the change; the higher one is the newer"),
+    AW_FIELD(envelope, actor, STR, .flags = AW_F_NULLABLE,
+             .doc = "id of the user who did it, null = the product"),
+    AW_FIELD(envelope, data, RAW, .flags = AW_F_NULLABLE,
+             .doc = "the object as it is now, null = it is gone"),
 };
 static const struct aw_schema envelope_schema =
     AW_SCHEMA(envelope, "event", envelope_fields, .doc = "one event of the stream");
@@ -43,16 +52,20 @@ struct page_out {
     bool more, resync;
 };
 static const struct aw_field page_fields[] = {
-    AW_FIELD(page_out, items, RAW, .arg = &envelope_schema, .doc = "events in the order in which they happened"),
-    AW_FIELD(page_out, last_event_id, STR, .doc = "go on behind this one, also when items is empty"),
+    AW_FIELD(page_out, items, RAW, .arg = &envelope_schema,
+             .doc = "events in the order in which they happened"),
+    AW_FIELD(page_out, last_event_id, STR,
+             .doc = "go on behind this one, also when items is empty"),
     AW_FIELD(page_out, more, BOOL, .doc = "there was more to read just now"),
-    AW_FIELD(page_out, resync, BOOL, .doc = "events behind `after` are gone: load the lists afresh"),
+    AW_FIELD(page_out, resync, BOOL,
+             .doc = "events behind `after` are gone: load the lists afresh"),
 };
 static const struct aw_schema page_schema =
     AW_SCHEMA(page_out, "event_page", page_fields, .doc = "a part of the stream of events");
 
 /* The object of an event as JSON text; NULL = gone, or not (any more) the caller's to see. */
-static bool object_text(struct aw_req *q, const struct aw_event *event, const char **text, struct aw_err *err)
+static bool object_text(struct aw_req *q, const struct aw_event *event, const char **text,
+                        struct aw_err *err)
 {
     const struct aw_schema *schema = aw_model_find(event->object);
     void *row;
@@ -60,7 +73,8 @@ static bool object_text(struct aw_req *q, const struct aw_event *event, const ch
     if (!schema) {
         return true;
     }
-    if (!aw_store_get_many(q->reader, &q->actor.scope, schema, &event->object_id, 1, q->arena, &row, err)) {
+    if (!aw_store_get_many(q->reader, &q->actor.scope, schema, &event->object_id, 1, q->arena, &row,
+                           err)) {
         return false;
     }
     if (!row) {
@@ -79,7 +93,8 @@ static bool object_text(struct aw_req *q, const struct aw_event *event, const ch
     return true;
 }
 
-static bool write_items(struct aw_req *q, const struct aw_event_page *page, struct aw_str *out, struct aw_err *err)
+static bool write_items(struct aw_req *q, const struct aw_event_page *page, struct aw_str *out,
+                        struct aw_err *err)
 {
     struct aw_json json;
     aw_json_init(&json, out);
@@ -118,12 +133,15 @@ static bool list_events(struct aw_req *q, struct aw_reply *r, struct aw_err *err
     struct aw_str items;
     aw_str_init(&items, q->arena);
     if (!aw_events_after(q->reader, &viewer, aw_req_value(q, "after")->text,
-                         limit->present ? (size_t) limit->number : PAGE_DEFAULT, q->arena, &page, err) ||
+                         limit->present ? (size_t)limit->number : PAGE_DEFAULT, q->arena, &page,
+                         err) ||
         !write_items(q, &page, &items, err)) {
         return false;
     }
-    const struct page_out out = {
-        .items = items.ptr, .last_event_id = page.next, .more = page.more, .resync = page.lost};
+    const struct page_out out = {.items = items.ptr,
+                                 .last_event_id = page.next,
+                                 .more = page.more,
+                                 .resync = page.lost};
     aw_reply_row(r, &page_schema, &out, -1);
     return true;
 }

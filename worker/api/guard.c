@@ -24,7 +24,8 @@ static bool audit_refusal(struct aw_tx *tx, void *arg, struct aw_err *err)
 {
     const struct aw_req *q = arg;
     /* in the chain of the company only when the caller belongs to it: nobody writes into another's trail */
-    bool own = q->id && q->route->scope == AW_SCOPE_COMPANY && aw_scope_sees(&q->actor.scope, q->id);
+    bool own =
+        q->id && q->route->scope == AW_SCOPE_COMPANY && aw_scope_sees(&q->actor.scope, q->id);
     const struct aw_audit_act act = {
         .company_id = own ? q->id : NULL,
         .user_id = q->act.user_id,
@@ -41,7 +42,8 @@ static bool refuse(struct aw_req *q, struct aw_err *err)
 {
     struct aw_err lost;
     aw_store_read_end(&q->reader);
-    if (q->route->audit && !aw_writer_run(q->deps->writer, "api.refusal", audit_refusal, q, AW_ONCE, &lost)) {
+    if (q->route->audit &&
+        !aw_writer_run(q->deps->writer, "api.refusal", audit_refusal, q, AW_ONCE, &lost)) {
         aw_log(AW_LOG_WARN, "api.audit_failed", AW_E(&lost));
     }
     return aw_fail(err, AW_ERR_FORBIDDEN, "api.permission", "The permission \"%s\" is needed",
@@ -59,8 +61,8 @@ bool aw_guard_caller(struct aw_req *q, struct aw_err *err)
         return aw_fail(err, AW_ERR_UNAUTHENTICATED, "auth.missing", "Not authenticated");
     }
     struct aw_user *user;
-    if (!aw_req_reader(q, err) ||
-        !aw_sessions_user(aw_api_sessions(q->api), q->reader, token, strlen(token), q->arena, &user, err)) {
+    if (!aw_req_reader(q, err) || !aw_sessions_user(aw_api_sessions(q->api), q->reader, token,
+                                                    strlen(token), q->arena, &user, err)) {
         return false;
     }
     aw_policy_actor(user, &q->actor);
@@ -72,7 +74,7 @@ bool aw_guard_caller(struct aw_req *q, struct aw_err *err)
 static void remember_company(struct aw_req *q, const struct aw_schema *schema)
 {
     const struct aw_field *field = aw_schema_field(schema, "company_id", strlen("company_id"));
-    q->company_id = field ? *(const char **) aw_field_at(field, q->row) : NULL;
+    q->company_id = field ? *(const char **)aw_field_at(field, q->row) : NULL;
 }
 
 bool aw_guard_scope(struct aw_req *q, struct aw_err *err)
@@ -88,8 +90,9 @@ bool aw_guard_scope(struct aw_req *q, struct aw_err *err)
     } else if (route->scope == AW_SCOPE_ROW) {
         schema = route->object;
     }
-    bool ok = route->load ? route->load(q, &q->row, err)
-                          : aw_store_get(q->reader, &q->actor.scope, schema, id, q->arena, &q->row, err);
+    bool ok = route->load
+                  ? route->load(q, &q->row, err)
+                  : aw_store_get(q->reader, &q->actor.scope, schema, id, q->arena, &q->row, err);
     if (ok) {
         remember_company(q, schema);
     }

@@ -7,13 +7,36 @@
 
 static const struct aw_param filters[] = {
     {.name = "company_id", .type = AW_T_STR, .field = "company_id", .doc = "of this company"},
-    {.name = "status", .type = AW_T_ENUM, .words = aw_incident_status_words, .field = "status", .doc = "in this state"},
-    {.name = "severity", .type = AW_T_ENUM, .words = aw_severity_names, .field = "severity", .doc = "of this severity"},
+    {.name = "status",
+     .type = AW_T_ENUM,
+     .words = aw_incident_status_words,
+     .field = "status",
+     .doc = "in this state"},
+    {.name = "severity",
+     .type = AW_T_ENUM,
+     .words = aw_severity_names,
+     .field = "severity",
+     .doc = "of this severity"},
     {.name = "asset_name", .type = AW_T_STR, .field = "asset_name", .doc = "of this asset"},
-    {.name = "signature", .type = AW_T_STR, .max = 4 * AW_SIGNATURE_MAX, .field = "signature", .doc = "of this kind"},
-    {.name = "assigned_to", .type = AW_T_STR, .field = "assigned_to", .doc = "id of the user who works on it"},
-    {.name = "since", .type = AW_T_TIME, .field = "created_at", .op = AW_OP_GE, .doc = "opened at or after"},
-    {.name = "until", .type = AW_T_TIME, .field = "created_at", .op = AW_OP_LT, .doc = "opened before"},
+    {.name = "signature",
+     .type = AW_T_STR,
+     .max = 4 * AW_SIGNATURE_MAX,
+     .field = "signature",
+     .doc = "of this kind"},
+    {.name = "assigned_to",
+     .type = AW_T_STR,
+     .field = "assigned_to",
+     .doc = "id of the user who works on it"},
+    {.name = "since",
+     .type = AW_T_TIME,
+     .field = "created_at",
+     .op = AW_OP_GE,
+     .doc = "opened at or after"},
+    {.name = "until",
+     .type = AW_T_TIME,
+     .field = "created_at",
+     .op = AW_OP_LT,
+     .doc = "opened before"},
     {.name = NULL},
 };
 
@@ -21,7 +44,7 @@ static const struct aw_param filters[] = {
 
 static int higher_first(const void *a, const void *b)
 {
-    const struct aw_incident *x = *(void *const *) a, *y = *(void *const *) b;
+    const struct aw_incident *x = *(void *const *)a, *y = *(void *const *)b;
     return (x->priority_score < y->priority_score) - (x->priority_score > y->priority_score);
 }
 
@@ -34,8 +57,10 @@ static void rescore(struct aw_rows *rows, int64_t now_ms)
 
 static bool list_incidents(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
 {
-    const struct aw_list list = {
-        .schema = &aw_incident_schema, .sort = "priority_score", .descending = true, .finish = rescore};
+    const struct aw_list list = {.schema = &aw_incident_schema,
+                                 .sort = "priority_score",
+                                 .descending = true,
+                                 .finish = rescore};
     return aw_list_reply(q, r, &list, err);
 }
 
@@ -43,16 +68,19 @@ struct incident_more {
     struct aw_strs alert_ids;
 };
 static const struct aw_field incident_more_fields[] = {
-    AW_FIELD(incident_more, alert_ids, STRS, .max = AW_INCIDENT_ALERT_IDS, .doc = "newest alerts, newest first"),
+    AW_FIELD(incident_more, alert_ids, STRS, .max = AW_INCIDENT_ALERT_IDS,
+             .doc = "newest alerts, newest first"),
 };
 static const struct aw_schema incident_more_schema =
-    AW_SCHEMA(incident_more, "incident_alerts", incident_more_fields, .doc = "alerts of one incident");
+    AW_SCHEMA(incident_more, "incident_alerts", incident_more_fields,
+              .doc = "alerts of one incident");
 
 static bool get_incident(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
 {
     struct aw_incident *incident;
     struct incident_more more;
-    if (!aw_incident_get(q->reader, &q->actor.scope, q->id, q->now_ms, q->arena, &incident, &more.alert_ids, err)) {
+    if (!aw_incident_get(q->reader, &q->actor.scope, q->id, q->now_ms, q->arena, &incident,
+                         &more.alert_ids, err)) {
         return false;
     }
     aw_reply_joined(r, &aw_incident_schema, incident, &incident_more_schema, &more);
@@ -82,10 +110,14 @@ static const struct aw_field correlated_fields[] = {
     AW_FIELD(correlated, alerts_correlated, I64, .doc = "alerts that belong to an incident now"),
 };
 static const struct aw_schema correlated_schema =
-    AW_SCHEMA(correlated, "correlation_result", correlated_fields, .doc = "what a correlation has done");
+    AW_SCHEMA(correlated, "correlation_result", correlated_fields,
+              .doc = "what a correlation has done");
 
 static const struct aw_param company_param[] = {
-    {.name = "company_id", .type = AW_T_STR, .required = true, .doc = "company whose alerts are correlated"},
+    {.name = "company_id",
+     .type = AW_T_STR,
+     .required = true,
+     .doc = "company whose alerts are correlated"},
     {.name = NULL},
 };
 
@@ -101,9 +133,10 @@ static bool correlate_unit(struct aw_tx *tx, void *arg, struct aw_err *err)
     if (!aw_correlate_by_hand(tx, q->company_id, q->act.user_id, q->now_ms, &work->counts, err)) {
         return false;
     }
-    q->details = aw_arena_printf(q->arena, "{\"incidents_created\":%lld,\"incidents_updated\":%lld}",
-                                 (long long) work->counts.incidents_created,
-                                 (long long) work->counts.incidents_updated);
+    q->details =
+        aw_arena_printf(q->arena, "{\"incidents_created\":%lld,\"incidents_updated\":%lld}",
+                        (long long)work->counts.incidents_created,
+                        (long long)work->counts.incidents_updated);
     return true;
 }
 
@@ -168,7 +201,8 @@ static bool put_status(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
     const struct status_in *in = q->in;
     struct status_change work = {.q = q};
     q->details = aw_arena_printf(q->arena, "{\"from\":\"%s\",\"to\":\"%s\"}",
-                                 aw_incident_status_words[before->status], aw_incident_status_words[in->status]);
+                                 aw_incident_status_words[before->status],
+                                 aw_incident_status_words[in->status]);
     if (!aw_req_if_match(q, &work.version, err) || !aw_req_commit(q, status_unit, &work, err)) {
         return false;
     }

@@ -19,7 +19,8 @@ static void sign(const struct aw_req *q, const char *payload, size_t len, uint8_
     aw_str_printf(&text, "%s\n", q->path);
     aw_str_addn(&text, payload, len);
     unsigned mac_len;
-    HMAC(EVP_sha256(), aw_api_cursor_key(q->api), 32, (const uint8_t *) text.ptr, text.len, mac, &mac_len);
+    HMAC(EVP_sha256(), aw_api_cursor_key(q->api), 32, (const uint8_t *)text.ptr, text.len, mac,
+         &mac_len);
 }
 
 static const char *make_cursor(const struct aw_req *q, const struct aw_list *list, const void *row)
@@ -27,15 +28,17 @@ static const char *make_cursor(const struct aw_req *q, const struct aw_list *lis
     struct aw_str payload, cursor;
     aw_str_init(&payload, q->arena);
     aw_str_init(&cursor, q->arena);
-    aw_str_printf(&payload, "%s\n", *(const char *const *) aw_field_at(&list->schema->fields[0], row));
+    aw_str_printf(&payload, "%s\n",
+                  *(const char *const *)aw_field_at(&list->schema->fields[0], row));
     if (list->sort) {
-        const struct aw_field *field = aw_schema_field(list->schema, list->sort, strlen(list->sort));
+        const struct aw_field *field =
+            aw_schema_field(list->schema, list->sort, strlen(list->sort));
         const void *at = aw_field_at(field, row);
         if (field->type == AW_T_STR) {
-            const char *text = *(const char *const *) at;
+            const char *text = *(const char *const *)at;
             aw_str_add(&payload, text ? text : "");
         } else {
-            aw_str_printf(&payload, "%lld", (long long) *(const int64_t *) at);
+            aw_str_printf(&payload, "%lld", (long long)*(const int64_t *)at);
         }
     }
     uint8_t mac[32];
@@ -54,7 +57,7 @@ static bool read_cursor(const struct aw_req *q, struct aw_query *query, struct a
     }
     char *payload = NULL, *line = NULL;
     if (aw_unbase64url(q->arena, q->cursor, strlen(q->cursor), &bytes, &len) && len > MAC_LEN) {
-        payload = aw_arena_strn(q->arena, (char *) bytes + MAC_LEN, len - MAC_LEN);
+        payload = aw_arena_strn(q->arena, (char *)bytes + MAC_LEN, len - MAC_LEN);
         sign(q, payload, len - MAC_LEN, mac);
         line = aw_equal_secret(mac, bytes, MAC_LEN) ? strchr(payload, '\n') : NULL;
     }
@@ -124,7 +127,8 @@ static const char *next_link(const struct aw_req *q, size_t limit, const char *c
     return link.ptr;
 }
 
-static void write_rows(struct aw_json *json, const struct aw_schema *schema, const struct aw_rows *rows)
+static void write_rows(struct aw_json *json, const struct aw_schema *schema,
+                       const struct aw_rows *rows)
 {
     aw_json_open(json, '[');
     for (size_t i = 0; i < rows->n; i++) {
@@ -133,10 +137,11 @@ static void write_rows(struct aw_json *json, const struct aw_schema *schema, con
     aw_json_close(json, ']');
 }
 
-bool aw_list_reply(struct aw_req *q, struct aw_reply *r, const struct aw_list *list, struct aw_err *err)
+bool aw_list_reply(struct aw_req *q, struct aw_reply *r, const struct aw_list *list,
+                   struct aw_err *err)
 {
     bool paged = q->limit > 0 || q->cursor;
-    size_t limit = q->limit > 0 ? (size_t) q->limit : AW_LIST_DEFAULT;
+    size_t limit = q->limit > 0 ? (size_t)q->limit : AW_LIST_DEFAULT;
     struct aw_query query = build(q, list, limit);
     char head[AW_EVENT_ID_TEXT + 1];
     struct aw_rows rows;

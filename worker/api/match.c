@@ -6,7 +6,7 @@ static int hex_of(char c)
 {
     const char *digits = "0123456789abcdef";
     const char *at = c ? strchr(digits, c >= 'A' && c <= 'F' ? c + 'a' - 'A' : c) : NULL;
-    return at ? (int) (at - digits) : -1;
+    return at ? (int)(at - digits) : -1;
 }
 
 const char *aw_url_decode(struct aw_arena *arena, const char *text, size_t len, bool path)
@@ -21,7 +21,7 @@ const char *aw_url_decode(struct aw_arena *arena, const char *text, size_t len, 
             if (low < 0) {
                 return NULL;
             }
-            c = (char) (high << 4 | low);
+            c = (char)(high << 4 | low);
             if (c == '\0' || (path && c == '/')) {
                 return NULL;
             }
@@ -40,14 +40,16 @@ static bool split_query(struct aw_req *q, const char *query, struct aw_err *err)
     while (*query) {
         size_t len = strcspn(query, "&");
         const char *equals = memchr(query, '=', len);
-        size_t name_len = equals ? (size_t) (equals - query) : len;
+        size_t name_len = equals ? (size_t)(equals - query) : len;
         if (len > 0) {
             if (q->pair_count == AW_QUERY_PAIRS) {
-                return aw_fail(err, AW_ERR_MALFORMED, "api.target", "The query has too many parameters");
+                return aw_fail(err, AW_ERR_MALFORMED, "api.target",
+                               "The query has too many parameters");
             }
             struct aw_pair *pair = &q->pairs[q->pair_count++];
             pair->name = aw_url_decode(q->arena, query, name_len, false);
-            pair->value = equals ? aw_url_decode(q->arena, equals + 1, len - name_len - 1, false) : "";
+            pair->value =
+                equals ? aw_url_decode(q->arena, equals + 1, len - name_len - 1, false) : "";
             if (!pair->name || !pair->value) {
                 return aw_fail(err, AW_ERR_MALFORMED, "api.target", "The query has a bad escape");
             }
@@ -59,10 +61,11 @@ static bool split_query(struct aw_req *q, const char *query, struct aw_err *err)
 }
 
 /* Compares a template with a decoded path; {id} takes one segment that is not empty. */
-static bool matches(const struct aw_route *route, struct aw_arena *arena, const char *path, const char **id)
+static bool matches(const struct aw_route *route, struct aw_arena *arena, const char *path,
+                    const char **id)
 {
     const char *hole = strstr(route->path, "{id}");
-    size_t head = hole ? (size_t) (hole - route->path) : strlen(route->path);
+    size_t head = hole ? (size_t)(hole - route->path) : strlen(route->path);
     if (!hole) {
         return strcmp(route->path, path) == 0;
     }

@@ -13,10 +13,10 @@ static void operation_id(struct aw_json *json, const struct aw_route *route)
     struct aw_str id;
     aw_str_init(&id, NULL);
     for (const char *c = route->method; *c; c++) {
-        aw_str_printf(&id, "%c", tolower((unsigned char) *c));
+        aw_str_printf(&id, "%c", tolower((unsigned char)*c));
     }
     for (const char *c = route->path; *c; c++) {
-        if (isalnum((unsigned char) *c)) {
+        if (isalnum((unsigned char)*c)) {
             aw_str_addn(&id, c, 1);
         } else if (id.ptr[id.len - 1] != '_' && c[1]) {
             aw_str_add(&id, "_");
@@ -52,7 +52,10 @@ static void parameter(struct aw_json *json, const char *in, const struct aw_para
 
 static void parameters(struct aw_json *json, const struct aw_route *route)
 {
-    static const struct aw_param id = {.name = "id", .type = AW_T_STR, .required = true, .doc = "id"};
+    static const struct aw_param id = {.name = "id",
+                                       .type = AW_T_STR,
+                                       .required = true,
+                                       .doc = "id"};
     const struct aw_param *sets[] = {route->params, route->list ? aw_list_params : NULL};
     aw_json_key(json, "parameters");
     aw_json_open(json, '[');
@@ -121,7 +124,9 @@ static void replies(struct aw_json *json, const struct aw_route *route)
 
 static void operation(struct aw_json *json, const struct aw_route *route)
 {
-    aw_json_key(json, strcmp(route->method, "GET") == 0 ? "get" : strcmp(route->method, "PUT") == 0 ? "put" : "post");
+    aw_json_key(json, strcmp(route->method, "GET") == 0   ? "get"
+                      : strcmp(route->method, "PUT") == 0 ? "put"
+                                                          : "post");
     aw_json_open(json, '{');
     operation_id(json, route);
     aw_json_key(json, "summary");

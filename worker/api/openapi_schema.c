@@ -26,7 +26,8 @@ static void type_of(struct aw_json *json, const char *type, bool nullable)
     }
 }
 
-static void range(struct aw_json *json, const struct aw_field *field, const char *min, const char *max)
+static void range(struct aw_json *json, const struct aw_field *field, const char *min,
+                  const char *max)
 {
     if (field->min != 0) {
         aw_json_key(json, min);
@@ -185,7 +186,8 @@ void aw_openapi_list(struct aw_json *json, const struct aw_schema *schema)
     aw_json_close(json, '}');
 }
 
-void aw_openapi_joined(struct aw_json *json, const struct aw_schema *schema, const struct aw_schema *more)
+void aw_openapi_joined(struct aw_json *json, const struct aw_schema *schema,
+                       const struct aw_schema *more)
 {
     aw_json_open(json, '{');
     aw_json_key(json, "allOf");
@@ -262,10 +264,14 @@ static void collect(struct set *set, const struct aw_schema *schema)
 void aw_openapi_components(struct aw_json *json)
 {
     static const char problem[] =
-        "{\"type\":\"object\",\"description\":\"RFC 9457\",\"properties\":{\"type\":{\"type\":\"string\"},"
-        "\"title\":{\"type\":\"string\"},\"status\":{\"type\":\"integer\"},\"detail\":{\"type\":\"string\"},"
-        "\"code\":{\"type\":\"string\"},\"errors\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":"
-        "{\"pointer\":{\"type\":\"string\"},\"detail\":{\"type\":\"string\"}},\"required\":[\"pointer\",\"detail\"]}},"
+        "{\"type\":\"object\",\"description\":\"RFC "
+        "9457\",\"properties\":{\"type\":{\"type\":\"string\"},"
+        "\"title\":{\"type\":\"string\"},\"status\":{\"type\":\"integer\"},\"detail\":{\"type\":"
+        "\"string\"},"
+        "\"code\":{\"type\":\"string\"},\"errors\":{\"type\":\"array\",\"items\":{\"type\":"
+        "\"object\",\"properties\":"
+        "{\"pointer\":{\"type\":\"string\"},\"detail\":{\"type\":\"string\"}},\"required\":["
+        "\"pointer\",\"detail\"]}},"
         "\"request_id\":{\"type\":\"string\"}},"
         "\"required\":[\"type\",\"title\",\"status\",\"detail\",\"code\",\"request_id\"]}";
     static const char bearer[] =

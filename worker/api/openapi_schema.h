@@ -13,7 +13,8 @@ void aw_openapi_problem_ref(struct aw_json *json);
 /* An array, or a page. */
 void aw_openapi_list(struct aw_json *json, const struct aw_schema *schema);
 /* The members of both. */
-void aw_openapi_joined(struct aw_json *json, const struct aw_schema *schema, const struct aw_schema *more);
+void aw_openapi_joined(struct aw_json *json, const struct aw_schema *schema,
+                       const struct aw_schema *more);
 /* "components" with every schema that the routes name. */
 void aw_openapi_components(struct aw_json *json);
 

@@ -12,7 +12,11 @@
 #define TEXT_MAX 500
 
 const struct aw_param aw_list_params[] = {
-    {.name = "limit", .type = AW_T_I64, .min = 1, .max = AW_LIST_MAX, .doc = "items of a page; the reply is a page then"},
+    {.name = "limit",
+     .type = AW_T_I64,
+     .min = 1,
+     .max = AW_LIST_MAX,
+     .doc = "items of a page; the reply is a page then"},
     {.name = "cursor", .type = AW_T_STR, .doc = "next_cursor of the page before"},
     {.name = NULL},
 };
@@ -26,17 +30,18 @@ static void problem(struct aw_req *q, const char *name, const char *detail)
     }
 }
 
-static const char *read_number(const struct aw_req *q, const struct aw_param *param, const char *text,
-                               struct aw_value *value)
+static const char *read_number(const struct aw_req *q, const struct aw_param *param,
+                               const char *text, struct aw_value *value)
 {
     char *end;
     errno = 0;
     value->number = strtoll(text, &end, 10);
-    bool digits = strchr("-0123456789", *text) && *text && end != text && *end == '\0' && errno == 0;
+    bool digits =
+        strchr("-0123456789", *text) && *text && end != text && *end == '\0' && errno == 0;
     return digits && value->number >= param->min && value->number <= param->max
                ? NULL
-               : aw_arena_printf(q->arena, "must be a whole number from %lld to %lld", (long long) param->min,
-                                 (long long) param->max);
+               : aw_arena_printf(q->arena, "must be a whole number from %lld to %lld",
+                                 (long long)param->min, (long long)param->max);
 }
 
 static const char *read_word(const struct aw_req *q, const struct aw_param *param, const char *text,
@@ -56,8 +61,8 @@ static const char *read_word(const struct aw_req *q, const struct aw_param *para
 }
 
 /* NULL, or what is wrong with the text. */
-static const char *read_value(const struct aw_req *q, const struct aw_param *param, const char *text,
-                              struct aw_value *value)
+static const char *read_value(const struct aw_req *q, const struct aw_param *param,
+                              const char *text, struct aw_value *value)
 {
     value->present = true;
     value->text = text;
@@ -68,10 +73,12 @@ static const char *read_value(const struct aw_req *q, const struct aw_param *par
         return read_word(q, param, text, value);
     }
     if (param->type == AW_T_TIME) {
-        return aw_time_parse(text, strlen(text), &value->number) ? NULL : "must be a time (RFC 3339)";
+        return aw_time_parse(text, strlen(text), &value->number) ? NULL
+                                                                 : "must be a time (RFC 3339)";
     }
-    size_t len = strlen(text), max = param->max ? (size_t) param->max : TEXT_MAX;
-    return len >= 1 && len <= max ? NULL : aw_arena_printf(q->arena, "must have 1 to %zu bytes", max);
+    size_t len = strlen(text), max = param->max ? (size_t)param->max : TEXT_MAX;
+    return len >= 1 && len <= max ? NULL
+                                  : aw_arena_printf(q->arena, "must have 1 to %zu bytes", max);
 }
 
 static const struct aw_param *find_param(const struct aw_param *params, const char *name)
@@ -96,7 +103,8 @@ static void unknown(struct aw_req *q, const char *name)
     }
     const char *near = n > 0 ? aw_nearest(name, words, n) : NULL;
     problem(q, name,
-            near ? aw_arena_printf(q->arena, "is not known here; did you mean \"%s\"?", near) : "is not known here");
+            near ? aw_arena_printf(q->arena, "is not known here; did you mean \"%s\"?", near)
+                 : "is not known here");
 }
 
 static void read_pair(struct aw_req *q, const struct aw_pair *pair)
@@ -132,7 +140,8 @@ bool aw_params_read(struct aw_req *q, struct aw_err *err)
         return true;
     }
     const struct aw_problem *first = &q->problems.v[0];
-    return aw_fail(err, AW_ERR_INVALID, "api.query", "The parameter \"%s\" %s", first->pointer + 1, first->detail);
+    return aw_fail(err, AW_ERR_INVALID, "api.query", "The parameter \"%s\" %s", first->pointer + 1,
+                   first->detail);
 }
 
 const struct aw_value *aw_req_value(const struct aw_req *q, const char *name)

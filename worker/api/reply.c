@@ -37,7 +37,8 @@ const char *aw_reason(int status)
     return "";
 }
 
-void aw_reply_row(struct aw_reply *r, const struct aw_schema *schema, const void *row, int64_t version)
+void aw_reply_row(struct aw_reply *r, const struct aw_schema *schema, const void *row,
+                  int64_t version)
 {
     struct aw_json json;
     aw_json_init(&json, &r->body);
@@ -63,7 +64,7 @@ static void add_errors(struct aw_json *json, const struct aw_req *q, const struc
     }
     struct aw_problem one = {0};
     memcpy(one.pointer, err->field, sizeof(one.pointer));
-    snprintf(one.detail, sizeof(one.detail), "%s", err->msg);
+    snprintf(one.detail, sizeof(one.detail), "%.*s", (int) sizeof(one.detail) - 1, err->msg);
     size_t n = q->problems.n ? q->problems.n : 1;
     const struct aw_problem *problems = q->problems.n ? q->problems.v : &one;
     aw_json_key(json, "errors");
@@ -105,7 +106,8 @@ void aw_reply_problem(struct aw_reply *r, const struct aw_req *q, const struct a
     const struct aw_err err = outward(inner);
     r->status = aw_err_status(err.kind);
     if (r->status >= 500 && inner->kind != AW_ERR_BUSY) {
-        aw_log(AW_LOG_ERROR, "api.failed", AW_E(inner), AW_S("request_id", q->request_id), AW_S("path", q->path));
+        aw_log(AW_LOG_ERROR, "api.failed", AW_E(inner), AW_S("request_id", q->request_id),
+               AW_S("path", q->path));
     }
     r->media = "application/problem+json";
     r->version = -1;
@@ -142,7 +144,8 @@ bool aw_req_if_match(const struct aw_req *q, int64_t *version, struct aw_err *er
     char *end;
     *version = q->if_match[0] == '"' ? strtoll(q->if_match + 1, &end, 10) : -1;
     if (*version < 0 || strcmp(end, "\"") != 0) {
-        return aw_fail(err, AW_ERR_PRECONDITION, "api.if_match", "If-Match is not an ETag of this resource");
+        return aw_fail(err, AW_ERR_PRECONDITION, "api.if_match",
+                       "If-Match is not an ETag of this resource");
     }
     return true;
 }

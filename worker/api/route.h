@@ -54,14 +54,14 @@ struct aw_route {
     enum aw_route_scope scope;
     enum aw_route_pool pool;
     const char *summary;
-    const struct aw_param *params; /* ended by a NULL name; NULL = none */
-    const struct aw_schema *body;  /* of POST and PUT; &aw_no_body when there is none */
+    const struct aw_param *params;  /* ended by a NULL name; NULL = none */
+    const struct aw_schema *body;   /* of POST and PUT; &aw_no_body when there is none */
     const struct aw_schema *object; /* AW_SCOPE_ROW: what {id} is; else what the act is about */
     const struct aw_schema *reply;  /* NULL = described by `media` alone */
     const struct aw_schema *more;   /* further members of the same object, or NULL */
     const char *media;              /* NULL = application/json */
-    bool list;                      /* the reply is a list of `reply`: limit and cursor are understood */
-    const char *audit;              /* name of the act; POST and PUT must have one */
+    bool list;         /* the reply is a list of `reply`: limit and cursor are understood */
+    const char *audit; /* name of the act; POST and PUT must have one */
     /* AW_SCOPE_ROW: loads the row when the store's plain get is not enough */
     bool (*load)(struct aw_req *q, void **row, struct aw_err *err);
     /* PUT: the stored row, into which the body is decoded: read-only members may come along unchanged; or NULL */
@@ -71,8 +71,8 @@ struct aw_route {
 extern const struct aw_schema aw_no_body;
 
 /* A file's routes, ended by a NULL method. */
-extern const struct aw_route aw_status_routes[], aw_auth_routes[], aw_company_routes[], aw_config_routes[],
-    aw_alert_routes[], aw_incident_routes[], aw_event_routes[];
+extern const struct aw_route aw_status_routes[], aw_auth_routes[], aw_company_routes[],
+    aw_config_routes[], aw_alert_routes[], aw_incident_routes[], aw_event_routes[];
 
 /* --- request --- */
 struct aw_pair {
@@ -92,7 +92,8 @@ struct aw_req {
     struct aw_arena *arena;
     const char *method;
     const char *target; /* as it came: path and query, not decoded */
-    const char *authorization, *content_type, *if_match, *request_id; /* headers, or NULL; request_id is always there */
+    const char *authorization, *content_type, *if_match,
+        *request_id; /* headers, or NULL; request_id is always there */
     const char *body;
     size_t body_len;
     int64_t now_ms; /* wall clock when the request was read */
@@ -104,10 +105,10 @@ struct aw_req {
     struct aw_pair pairs[AW_QUERY_PAIRS];
     size_t pair_count;
     struct aw_value values[AW_PARAMS]; /* by the route's params */
-    const char *cursor; /* of a list, or NULL */
-    int64_t limit;      /* of a list, 0 = not given */
-    void *in;           /* decoded body: struct of route->body */
-    uint64_t present;   /* bit i = member i of the body was there */
+    const char *cursor;                /* of a list, or NULL */
+    int64_t limit;                     /* of a list, 0 = not given */
+    void *in;                          /* decoded body: struct of route->body */
+    uint64_t present;                  /* bit i = member i of the body was there */
     struct aw_problems problems;
     struct aw_actor actor; /* zero on public routes */
     struct aw_act act;
@@ -140,7 +141,8 @@ struct aw_sessions *aw_api_sessions(struct aw_api *api);
 const uint8_t *aw_api_cursor_key(const struct aw_api *api); /* 32 bytes */
 
 /* Writes a whole row as the answer, with an ETag when `version` >= 0. */
-void aw_reply_row(struct aw_reply *r, const struct aw_schema *schema, const void *row, int64_t version);
+void aw_reply_row(struct aw_reply *r, const struct aw_schema *schema, const void *row,
+                  int64_t version);
 /* The members of two rows as one object. */
 void aw_reply_joined(struct aw_reply *r, const struct aw_schema *schema, const void *row,
                      const struct aw_schema *more_schema, const void *more);

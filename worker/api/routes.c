@@ -57,14 +57,17 @@ static const char *fault_of(const struct aw_route *route)
         {!route->run, "no handler"},
         {!route->summary, "no summary"},
         {route->permission == 0, "no permission"},
-        {route->permission != AW_PUBLIC && (route->permission < 0 || route->permission >= AW_PERMISSIONS),
+        {route->permission != AW_PUBLIC &&
+             (route->permission < 0 || route->permission >= AW_PERMISSIONS),
          "unknown permission"},
         {route->scope == AW_SCOPE_MISSING, "no scope"},
-        {route->permission == AW_PUBLIC && route->scope != AW_SCOPE_NONE, "public, but with a scope"},
+        {route->permission == AW_PUBLIC && route->scope != AW_SCOPE_NONE,
+         "public, but with a scope"},
         {has_id != (route->scope == AW_SCOPE_COMPANY || route->scope == AW_SCOPE_ROW),
          "the path and the scope disagree about {id}"},
         {route->scope == AW_SCOPE_ROW && !route->object, "the scope needs an object"},
-        {route->scope == AW_SCOPE_QUERY && !has_param(route, "company_id"), "the scope needs company_id"},
+        {route->scope == AW_SCOPE_QUERY && !has_param(route, "company_id"),
+         "the scope needs company_id"},
         {writes(route) && !route->body, "no body schema"},
         {writes(route) && !route->audit, "no audit name"},
         {!route->reply && !route->media, "no reply"},
@@ -80,17 +83,20 @@ static const char *fault_of(const struct aw_route *route)
     return NULL;
 }
 
-static bool check_row(const struct aw_route *const *tables, size_t n, const struct aw_route *row, struct aw_err *err)
+static bool check_row(const struct aw_route *const *tables, size_t n, const struct aw_route *row,
+                      struct aw_err *err)
 {
     const char *fault = fault_of(row);
     for (size_t i = 0; i < n && !fault; i++) {
         for (const struct aw_route *other = tables[i]; other->method && !fault; other++) {
-            if (other != row && strcmp(other->method, row->method) == 0 && strcmp(other->path, row->path) == 0) {
+            if (other != row && strcmp(other->method, row->method) == 0 &&
+                strcmp(other->path, row->path) == 0) {
                 fault = "there are two of them";
             }
         }
     }
-    return !fault || aw_fail(err, AW_ERR_INTERNAL, "api.routes", "route %s %s: %s", row->method, row->path, fault);
+    return !fault || aw_fail(err, AW_ERR_INTERNAL, "api.routes", "route %s %s: %s", row->method,
+                             row->path, fault);
 }
 
 bool aw_routes_check(const struct aw_route *const *tables, size_t n, struct aw_err *err)

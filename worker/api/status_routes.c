@@ -19,8 +19,8 @@ static const struct aw_schema health_schema =
 
 static bool healthz(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
 {
-    (void) q;
-    (void) err;
+    (void)q;
+    (void)err;
     const struct health_out out = {.status = "ok", .version = AW_VERSION};
     aw_reply_row(r, &health_schema, &out, -1);
     return true;
@@ -38,7 +38,8 @@ static const struct aw_field check_fields[] = {
     AW_FIELD(check_out, ok, BOOL, .doc = "it does not stand in the way"),
     AW_FIELD(check_out, detail, STR, .doc = "what was found"),
 };
-static const struct aw_schema check_schema = AW_SCHEMA(check_out, "check", check_fields, .doc = "one check");
+static const struct aw_schema check_schema =
+    AW_SCHEMA(check_out, "check", check_fields, .doc = "one check");
 
 struct ready_out {
     const char *status;
@@ -81,9 +82,11 @@ static void check_queues(struct aw_req *q, struct checks *checks)
     for (size_t i = 0; i < n; i++) {
         const struct aw_api_queue *queue = &queues[i];
         const char *name = aw_arena_printf(q->arena, "queue %s", queue->name);
-        const char *detail = aw_arena_printf(q->arena, "%s%llu bytes wait to be drained",
-                                             queue->retired ? "retired; " : "", (unsigned long long) queue->bytes);
-        add_check(checks, name, queue->attached, queue->attached ? detail : "the file is not there yet");
+        const char *detail =
+            aw_arena_printf(q->arena, "%s%llu bytes wait to be drained",
+                            queue->retired ? "retired; " : "", (unsigned long long)queue->bytes);
+        add_check(checks, name, queue->attached,
+                  queue->attached ? detail : "the file is not there yet");
     }
 }
 
@@ -95,15 +98,15 @@ static void check_edge(struct aw_req *q, struct checks *checks)
     }
     aw_edge_publisher_status(q->deps->edge, &status);
     add_check(checks, "edge table", status.generation > 0,
-              status.generation == 0 ? aw_arena_printf(q->arena, "not published yet%s%s", status.code[0] ? ": " : "",
-                                                       status.code)
+              status.generation == 0 ? aw_arena_printf(q->arena, "not published yet%s%s",
+                                                       status.code[0] ? ": " : "", status.code)
               : status.current       ? "published"
                                      : "an older state is published");
 }
 
 static bool readyz(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
 {
-    (void) err;
+    (void)err;
     struct aw_str text;
     struct checks checks = {.ready = true};
     aw_str_init(&text, q->arena);
@@ -116,7 +119,8 @@ static bool readyz(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
         add_check(&checks, "worker", false, "is stopping");
     }
     aw_json_close(&checks.json, ']');
-    const struct ready_out out = {.status = checks.ready ? "ready" : "not_ready", .checks = text.ptr};
+    const struct ready_out out = {.status = checks.ready ? "ready" : "not_ready",
+                                  .checks = text.ptr};
     r->status = checks.ready ? 200 : 503;
     aw_reply_row(r, &ready_schema, &out, -1);
     return true;
@@ -128,32 +132,34 @@ static void print_queues(const struct aw_req *q, struct aw_str *out)
 {
     struct aw_api_queue queues[AW_API_QUEUES];
     size_t n = q->deps->queues ? q->deps->queues(q->deps->app, queues) : 0;
-    aw_str_add(out, "# HELP aw_queue_bytes Bytes that wait to be drained.\n# TYPE aw_queue_bytes gauge\n");
+    aw_str_add(
+        out, "# HELP aw_queue_bytes Bytes that wait to be drained.\n# TYPE aw_queue_bytes gauge\n");
     for (size_t i = 0; i < n; i++) {
         aw_str_printf(out, "aw_queue_bytes{queue=\"%s\"} %llu\n", queues[i].name,
-                      (unsigned long long) queues[i].bytes);
+                      (unsigned long long)queues[i].bytes);
     }
     aw_str_add(out, "# HELP aw_queue_oldest_seconds Age of the oldest record that waits.\n"
                     "# TYPE aw_queue_oldest_seconds gauge\n");
     for (size_t i = 0; i < n; i++) {
         int64_t age_ms = queues[i].oldest_ms > 0 ? q->now_ms - queues[i].oldest_ms : 0;
         aw_str_printf(out, "aw_queue_oldest_seconds{queue=\"%s\"} %.3f\n", queues[i].name,
-                      age_ms > 0 ? (double) age_ms / 1000 : 0.0);
+                      age_ms > 0 ? (double)age_ms / 1000 : 0.0);
     }
 }
 
 static bool metrics(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
 {
-    (void) err;
+    (void)err;
     aw_metrics_print(&r->body);
     print_queues(q, &r->body);
     if (q->deps->edge) {
         struct aw_edge_status status;
         aw_edge_publisher_status(q->deps->edge, &status);
-        aw_str_printf(&r->body,
-                      "# HELP aw_edge_generation Generation of the edge table that was published last.\n"
-                      "# TYPE aw_edge_generation gauge\naw_edge_generation %llu\n",
-                      (unsigned long long) status.generation);
+        aw_str_printf(
+            &r->body,
+            "# HELP aw_edge_generation Generation of the edge table that was published last.\n"
+            "# TYPE aw_edge_generation gauge\naw_edge_generation %llu\n",
+            (unsigned long long)status.generation);
     }
     aw_str_printf(&r->body,
                   "# HELP aw_build_info Version of the worker.\n# TYPE aw_build_info gauge\n"
@@ -167,8 +173,8 @@ static bool metrics(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
 
 static bool openapi(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
 {
-    (void) q;
-    (void) err;
+    (void)q;
+    (void)err;
     aw_openapi_print(&r->body);
     return true;
 }

@@ -1,6 +1,6 @@
 /* alloc.h - small allocations that cannot fail: no memory ends the process.
- * Sizes from outside are limited before they get here. Threads: any. Owner: the caller, by free(3).
- */
+ * Sizes from outside are limited before they get here.
+ * Threads: any. Owner: the caller, by free(3). */
 #ifndef AW_BASE_ALLOC_H
 #define AW_BASE_ALLOC_H
 

@@ -60,15 +60,16 @@ void aw_arena_destroy(struct aw_arena **arena)
 
 void aw_arena_reset(struct aw_arena *arena)
 {
-    struct block **largest = &arena->newest;
-    for (struct block **at = &arena->newest; *at != NULL; at = &(*at)->older) {
-        if ((*at)->size > (*largest)->size) {
-            largest = at;
+    struct block *keep = arena->newest, *block = keep->older;
+    while (block != NULL) {
+        struct block *older = block->older, *smaller = block;
+        if (block->size > keep->size) {
+            smaller = keep;
+            keep = block;
         }
+        free(smaller);
+        block = older;
     }
-    struct block *keep = *largest;
-    *largest = keep->older;
-    blocks_free(arena->newest);
     keep->older = NULL;
     keep->used = 0;
     arena->newest = keep;

@@ -56,8 +56,8 @@ static int64_t days_of(int64_t year, unsigned month, unsigned day)
 {
     year -= month <= 2;
     int64_t era = (year >= 0 ? year : year - 399) / 400;
-    unsigned of_era = (unsigned)(year - era * 400);
-    unsigned of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+    int64_t of_era = year - era * 400;
+    int64_t of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
     return era * DAYS_PER_ERA + of_era * 365 + of_era / 4 - of_era / 100 + of_year - DAYS_TO_1970;
 }
 
@@ -201,13 +201,12 @@ bool aw_time_parse(const char *text, size_t len, int64_t *ms)
         !take_fraction(&at, end, &fraction) || !take_offset(at, end, &offset)) {
         return false;
     }
-    /* RFC 3339 section 5.7: second 60 is a leap second; it counts as the first of the next minute.
-     */
+    /* RFC 3339 section 5.7: second 60 is a leap second, the first of the next minute here. */
     if (!is_date(year, month, day) || hour > 23 || minute > 59 || second > 60) {
         return false;
     }
-    int64_t seconds =
-        days_of(year, month, day) * S_PER_DAY + hour * 3600 + minute * 60 + second - offset * 60;
+    int64_t seconds = days_of(year, month, day) * S_PER_DAY + hour * INT64_C(3600) +
+                      minute * INT64_C(60) + second - offset * 60;
     *ms = seconds * MS_PER_S + fraction;
     return *ms >= MS_FIRST && *ms <= MS_LAST;
 }

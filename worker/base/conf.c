@@ -97,14 +97,23 @@ static bool ends_with(const char *text, const char *end)
     return len >= end_len && strcmp(text + len - end_len, end) == 0;
 }
 
-/* "15m" for a field of seconds; other integers pass as they are. */
+/* "15m" for a field whose name tells its unit; other integers pass as they are. */
 static const char *integer_text(const struct aw_field *field, const char *text)
 {
-    int64_t seconds;
-    bool duration = ends_with(field->name, "_s") || ends_with(field->name, "_seconds");
-    return duration && aw_duration_parse(text, &seconds)
-               ? aw_arena_printf(current->arena, "%lld", (long long)seconds)
-               : text;
+    static const struct {
+        const char *ending;
+        int64_t per_second;
+    } units[] = {{"_s", 1}, {"_seconds", 1}, {"_ms", 1000}};
+    size_t len = strlen(text);
+    int64_t n;
+    bool has_unit = len > 0 && strchr("smhd", text[len - 1]) != NULL;
+    for (size_t i = 0; i < AW_COUNT(units) && has_unit; i++) {
+        if (ends_with(field->name, units[i].ending) && aw_duration_parse(text, &n) &&
+            !__builtin_mul_overflow(n, units[i].per_second, &n)) {
+            return aw_arena_printf(current->arena, "%lld", (long long)n);
+        }
+    }
+    return text;
 }
 
 static bool truth_of(const char *text, bool *truth)

@@ -1,7 +1,8 @@
 /* conf.h - configuration file to structs, by field tables, over libconfuse.
  *
  * A file has sections; each layer owns the schema of its section. Unknown keys name the nearest known one; every
- * message has file:line. Loading fills new structs; nothing is half applied. Threads: start-up and reload only. */
+ * message has file:line. Integers whose name ends in _s, _seconds or _ms also take a duration with its unit ("15m").
+ * Loading fills new structs; nothing is half applied. Threads: start-up and reload only. */
 #ifndef AW_BASE_CONF_H
 #define AW_BASE_CONF_H
 

@@ -20,11 +20,13 @@ struct aw_problems {
 };
 
 enum aw_json_how {
-    AW_JSON_CREATE, /* required members must be there, defaults fill the rest, read-only ones are refused */
+    AW_JSON_CREATE, /* POST and PUT: required members must be there, defaults fill the rest */
     AW_JSON_PATCH,  /* RFC 7396: only what is there is set (see *present), null clears nullable members */
-    AW_JSON_STORED  /* trusted text of our own: every member is accepted, also internal ones */
+    AW_JSON_STORED  /* trusted text of our own: every member is accepted, unknown ones are passed over */
 };
-/* Decodes an object into `row` (schema->size bytes). On PATCH and CREATE `row` may hold a base that is overwritten.
+/* Decodes an object into `row` (schema->size bytes), which CREATE and PATCH find zeroed or holding a base. Of that base
+ * CREATE keeps read-only and internal members, and secret ones that the text does not have; a read-only member may be
+ * in the text when it equals the base's. STORED overwrites all.
  * *present (may be NULL): bit i = field i was in the text. err: MALFORMED json.syntax, or INVALID json.fields with
  * the first problem in field/msg and all of them in *problems (may be NULL). */
 AW_MUST_CHECK bool aw_json_decode(const struct aw_schema *schema, enum aw_json_how how, const char *text, size_t len,

@@ -16,8 +16,7 @@ struct decoder {
     struct aw_problems *problems;
 };
 
-/* RFC 6901: "~" and "/" in a name are escaped. Returns the new length; too long a pointer is cut.
- */
+/* RFC 6901: "~" and "/" in a name are escaped. Returns the new length; what does not fit is cut. */
 static size_t pointer_add(char *pointer, size_t size, size_t len, const char *name)
 {
     len += (size_t)snprintf(pointer + len, size - len, "/");

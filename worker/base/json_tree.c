@@ -97,8 +97,7 @@ static unsigned hex4(const char *digits)
     return value;
 }
 
-/* yajl decodes halves of surrogate pairs and NUL without a word. Escapes are well formed already.
- */
+/* yajl decodes halves of surrogate pairs and NUL without a word; the escapes are well formed. */
 static bool escapes_are_characters(const char *raw, size_t len)
 {
     for (size_t i = 0; i + 1 < len; i++) {

@@ -6,7 +6,8 @@
 #include "save.h"
 #include "worker/model/model.h"
 
-/* Keyed by (company_id, name); takes type, os, critical and instance_id of `want`. */
+/* Keyed by (company_id, name); takes type, os, critical and instance_id of `want`, and
+ * for a new asset its id, if there is one. */
 AW_MUST_CHECK bool aw_asset_save(struct aw_tx *tx, const struct aw_asset *want,
                                  const struct aw_act *act, enum aw_saved *saved,
                                  struct aw_err *err);

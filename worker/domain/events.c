@@ -24,8 +24,8 @@ static bool parse_head(const struct aw_meta *meta, struct head *head, struct aw_
 
 void aw_event_id_format(int64_t epoch, int64_t seq, char text[AW_EVENT_ID_TEXT + 1])
 {
-    snprintf(text, AW_EVENT_ID_TEXT + 1, "%06" PRId64 "-%016" PRId64, epoch % 1000000,
-             seq % INT64_C(10000000000000000));
+    snprintf(text, AW_EVENT_ID_TEXT + 1, "%06" PRIu64 "-%016" PRIu64, (uint64_t)epoch % 1000000,
+             (uint64_t)seq % UINT64_C(10000000000000000));
 }
 
 bool aw_event_id_parse(const char *text, int64_t *epoch, int64_t *seq)

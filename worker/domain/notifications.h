@@ -6,6 +6,7 @@
 #ifndef AW_DOMAIN_NOTIFICATIONS_H
 #define AW_DOMAIN_NOTIFICATIONS_H
 
+#include "events.h"
 #include "worker/model/model.h"
 #include "worker/store/store.h"
 
@@ -18,8 +19,12 @@ AW_MUST_CHECK bool aw_notifications_read_all(struct aw_tx *tx, const struct aw_s
                                              const char *actor, int64_t now_ms, size_t limit,
                                              size_t *n, struct aw_err *err);
 
-#define AW_NOTIFICATION_ID 43
-void aw_notification_id(const char *company_id, const char *asset_name, const char *signature,
-                        int severity, char text[AW_NOTIFICATION_ID + 1]);
+/* Rings for new alerts of severity high or critical, in order of arrival; adds the news: "notification" when a row
+ * becomes unread, "notification_updated" when only its count rises. */
+AW_MUST_CHECK bool aw_notifications_ring(struct aw_tx *tx, const struct aw_alert *const *alerts,
+                                         size_t n, struct aw_news *news, struct aw_err *err);
+/* Id of the row, in the arena. */
+const char *aw_notification_id(const char *company_id, const char *asset_name,
+                               const char *signature, int severity, struct aw_arena *arena);
 
 #endif

@@ -44,6 +44,17 @@ bool aw_user_find(struct aw_reader *reader, const char *email, struct aw_arena *
     return true;
 }
 
+bool aw_user_find_tx(struct aw_tx *tx, const char *email, struct aw_user **user, struct aw_err *err)
+{
+    const struct aw_query query = by_email(email);
+    struct aw_rows rows;
+    if (!aw_tx_find(tx, &aw_scope_all, &query, &rows, err)) {
+        return false;
+    }
+    *user = rows.n > 0 ? rows.v[0] : NULL;
+    return true;
+}
+
 static bool check_words(struct aw_tx *tx, const struct aw_user *want, struct aw_err *err)
 {
     for (size_t i = 0; i < want->permissions.n; i++) {
@@ -73,12 +84,10 @@ bool aw_user_save(struct aw_tx *tx, const struct aw_user *want, const struct aw_
     if (!email) {
         return aw_fail(err, AW_ERR_INVALID, "user.email", "this is not an e-mail address");
     }
-    const struct aw_query query = by_email(email);
-    struct aw_rows rows;
-    if (!check_words(tx, want, err) || !aw_tx_find(tx, &aw_scope_all, &query, &rows, err)) {
+    struct aw_user *old;
+    if (!check_words(tx, want, err) || !aw_user_find_tx(tx, email, &old, err)) {
         return false;
     }
-    const struct aw_user *old = rows.n > 0 ? rows.v[0] : NULL;
     struct aw_user *row = aw_arena_copy(arena, want, sizeof(*want));
     row->email = email;
     row->id = old ? old->id : aw_new_id(arena, act->now_ms);

@@ -28,14 +28,11 @@ struct aw_drain_conf {
 };
 AW_MUST_CHECK bool aw_drain_start(const struct aw_drain_conf *conf, struct aw_drain **drain,
                                   struct aw_err *err);
-/* Asks the thread to end after the batch in hand, once the queues are empty or grace_ms are over;
- * waits for it. Returns whether everything was drained. */
+/* Asks the thread to end once the queues are empty or grace_ms are over, and waits for it so long. True: everything was
+ * drained. False with *drain NULL: records are left in the queues, for the next start. False with *drain kept: the batch
+ * in hand waits for a store that is down; stop the writer, then call again. */
 bool aw_drain_stop(struct aw_drain **drain, int64_t grace_ms);
 /* Records released since the start. */
 uint64_t aw_drain_released(const struct aw_drain *drain);
-
-/* Marks the record that is being worked on when the process dies of its own fault (SIGSEGV, SIGBUS,
- * SIGABRT, SIGFPE, SIGILL), then lets the signal kill it. Once, at start-up. */
-void aw_poison_guard(void);
 
 #endif

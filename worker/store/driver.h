@@ -52,11 +52,12 @@ AW_MUST_CHECK bool aw_store_open_driver(const struct aw_driver *driver, const st
                                         bool read_only, const struct aw_schema *const *schemas,
                                         struct aw_store **store, struct aw_err *err);
 
-/* Version of what is stored, in `meta` under this id as a JSON number. A driver writes it when it has created or
- * migrated, and refuses a newer one before it changes anything. */
+/* Version of what is stored, in `meta` under this id as a JSON number; a row that is always there. store.c checks and
+ * writes it after a driver has opened. */
 #define AW_STORE_VERSION_ID "schema_version"
 #define AW_STORE_VERSION    1
-/* value: of the meta row, NULL = there is none yet. False: INTERNAL store.newer or store.version. */
+/* For a driver that changes what is there when it opens: value of that row, NULL = there is none yet. False:
+ * INTERNAL store.newer or store.version. */
 AW_MUST_CHECK bool aw_migrate_check(const char *value, struct aw_err *err);
 
 #endif

@@ -55,6 +55,10 @@ bool aw_store_open_driver(const struct aw_driver *driver, const struct aw_store_
     if (!driver->open(&self, conf, read_only, schemas, err)) {
         return false;
     }
+    if (!aw_migrate(driver, self, read_only, err)) {
+        driver->close(self);
+        return false;
+    }
     *store = aw_alloc_zero(1, sizeof(**store));
     (*store)->driver = driver;
     (*store)->self = self;

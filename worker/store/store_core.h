@@ -14,6 +14,10 @@ struct aw_store {
 bool aw_store_row_in_scope(const struct aw_scope *scope, const struct aw_schema *schema,
                            const void *row);
 
+/* --- migrate.c: refuses what a newer program has stored, else notes this program's version --- */
+AW_MUST_CHECK bool aw_migrate(const struct aw_driver *driver, void *self, bool read_only,
+                              struct aw_err *err);
+
 /* --- tx.c, for the writer thread --- */
 struct aw_tx *aw_tx_create(struct aw_store *store);
 void aw_tx_destroy(struct aw_tx **tx);

@@ -274,6 +274,14 @@ sub upgrade
     return ($old, $new);
 }
 
+# Starts again after kill -9 of the master and its workers.
+sub restart
+{
+    my ($self) = @_;
+    unlink "$self->{dir}/nginx.pid";
+    return $self->start;
+}
+
 sub signal
 {
     my ($self, $signal, $pid) = @_;
@@ -322,6 +330,23 @@ sub records
         run("$TOOLS/aw_queue_dump", ($opt{drain} ? '--drain' : ()), $opt{path} // $self->queue_path);
     croak "aw_queue_dump: $text" if $status;
     return map { JSON::PP::decode_json($_) } grep { /\A\{/ } split /\n/, $text;
+}
+
+# Stops every append to the queue until the returned function is called; with a signal as argument the holder is
+# ended by it instead and leaves the mutex locked.
+sub hold_queue
+{
+    my ($self) = @_;
+    my $pid = open3(my $in, my $out, undef, "$TOOLS/aw_queue_hold", $self->queue_path);
+    my $line = <$out> // '';
+    croak "aw_queue_hold: $line" unless $line eq "held\n";
+    return sub {
+        my ($signal) = @_;
+        kill $signal => $pid if $signal;
+        close $in;
+        waitpid $pid, 0;
+        return;
+    };
 }
 
 # --- requests ---
@@ -393,7 +418,13 @@ sub finish
     Test::More::is(join("\n", @leaks), '', 'no secret and no sanitizer report in any log');
     my $tmp = "$self->{dir}/tmp/client_body";
     Test::More::is(join(' ', glob "$tmp/*"), '', 'no body left behind in a temporary file');
-    remove_tree($self->{dir}) unless $ENV{AW_KEEP};
+    return;
+}
+
+sub DESTROY
+{
+    my ($self) = @_;
+    remove_tree($self->{dir}) unless $ENV{AW_KEEP} || $ALIVE{ $self->{dir} };
     return;
 }
 
@@ -403,6 +434,7 @@ END {
         my @masters = grep { $_ } $self->master, @{ $self->{masters} // [] };
         kill KILL => map { ($_, $self->workers($_)) } @masters;
     }
+    %ALIVE = ();
     $? = $status;
 }
 

@@ -208,3 +208,29 @@ void *aw_mongo_decode(const struct aw_schema *schema, const bson_t *doc, struct 
     return bson_iter_init(&it, doc) ? take_members(schema, &it, arena)
                                     : aw_arena_zero(arena, schema->size);
 }
+
+bool aw_mongo_is_utf8(const bson_t *doc)
+{
+    bson_iter_t it;
+    if (!bson_iter_init(&it, doc)) {
+        return false;
+    }
+    while (bson_iter_next(&it)) {
+        uint32_t len;
+        const uint8_t *data;
+        bson_t inner;
+        if (BSON_ITER_HOLDS_UTF8(&it)) {
+            const char *text = bson_iter_utf8(&it, &len);
+            if (!bson_utf8_validate(text, len, false)) {
+                return false;
+            }
+        } else if (BSON_ITER_HOLDS_DOCUMENT(&it) || BSON_ITER_HOLDS_ARRAY(&it)) {
+            BSON_ITER_HOLDS_ARRAY(&it) ? bson_iter_array(&it, &len, &data)
+                                       : bson_iter_document(&it, &len, &data);
+            if (!bson_init_static(&inner, data, len) || !aw_mongo_is_utf8(&inner)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}

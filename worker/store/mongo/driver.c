@@ -105,6 +105,15 @@ static void mongo_close(void *self_)
     free(self);
 }
 
+static bool open_reader(struct aw_mongo *self, struct aw_err *err)
+{
+    struct aw_mongo_reader reader = {0};
+    bool is_new, is_good = aw_mongo_connect(self, &reader, err) &&
+                           aw_mongo_check_version(&reader, &is_new, err);
+    aw_mongo_disconnect(&reader);
+    return is_good;
+}
+
 static bool open_writer(struct aw_mongo *self, const struct aw_schema *const *schemas,
                         struct aw_err *err)
 {
@@ -116,8 +125,10 @@ static bool open_writer(struct aw_mongo *self, const struct aw_schema *const *sc
     mongoc_database_set_read_prefs(self->writer.db, primary);
     mongoc_read_prefs_destroy(primary);
     self->writer.is_writer = true;
-    return aw_mongo_lease_take(self, err) && aw_mongo_create_indexes(self, schemas, err) &&
-           aw_mongo_journal_take_over(self, err) && aw_mongo_lease_start(self, err);
+    bool is_new;
+    return aw_mongo_check_version(&self->writer, &is_new, err) && aw_mongo_lease_take(self, err) &&
+           aw_mongo_journal_take_over(self, err) && aw_mongo_migrate(self, is_new, schemas, err) &&
+           aw_mongo_lease_start(self, err);
 }
 
 static bool mongo_ping(void *self_, struct aw_err *err)
@@ -159,7 +170,7 @@ static bool mongo_open(void **self_, const struct aw_store_conf *conf, bool read
     aw_random(random, sizeof(random));
     snprintf(self->owner, sizeof(self->owner), "%016llx%016llx", (unsigned long long)random[0],
              (unsigned long long)random[1]);
-    if (!(read_only ? mongo_ping(self, err) : open_writer(self, schemas, err))) {
+    if (!(read_only ? open_reader(self, err) : open_writer(self, schemas, err))) {
         mongo_close(self);
         return false;
     }

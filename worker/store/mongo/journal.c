@@ -72,8 +72,7 @@ bson_t *aw_mongo_journal_row(struct aw_mongo *self, const struct aw_write *write
                 ROW_MAX >> 20);
         return NULL;
     }
-    size_t offset;
-    if (!bson_validate(row, BSON_VALIDATE_UTF8, &offset)) {
+    if (!aw_mongo_is_utf8(row)) {
         bson_destroy(row);
         aw_fail(err, AW_ERR_INVALID, "store.refused", "a text of the unit is not UTF-8");
         return NULL;
@@ -270,6 +269,7 @@ static bool seize(struct aw_mongo *self, struct aw_err *err)
         if (outcome == OUTCOME_DONE) {
             self->next_slot++;
             self->verified_ms = start;
+            AW_CRASH("mongo.take_over.barrier");
             return true;
         }
         if (outcome != OUTCOME_EXISTS) {
@@ -290,8 +290,9 @@ static bool replay_row(void *arg, const bson_t *row)
 {
     struct replay *replay = arg;
     replay->rows++;
-    replay->is_good = aw_mongo_apply(replay->self, row, replay->err) &&
-                      aw_mongo_journal_done(replay->self, row, replay->err);
+    replay->is_good = aw_mongo_apply(replay->self, row, replay->err);
+    AW_CRASH("mongo.take_over.applied");
+    replay->is_good = replay->is_good && aw_mongo_journal_done(replay->self, row, replay->err);
     return replay->is_good;
 }
 

@@ -146,7 +146,8 @@ bool aw_mongo_lease_take(struct aw_mongo *self, struct aw_err *err)
         return aw_fail(err, AW_ERR_BUSY, "store.standby",
                        "another writer holds this database (seen %lld ms ago)", (long long)age);
     }
-    return write_lease(self, &self->writer, &holder.me, aw_clock_wall_ms(), err);
+    self->lease.is_taken = write_lease(self, &self->writer, &holder.me, aw_clock_wall_ms(), err);
+    return self->lease.is_taken;
 }
 
 static bool renew(struct aw_mongo *self, struct aw_err *err)
@@ -205,22 +206,27 @@ bool aw_mongo_lease_start(struct aw_mongo *self, struct aw_err *err)
     return self->lease.is_running;
 }
 
-void aw_mongo_lease_stop(struct aw_mongo *self)
+static void stop_thread(struct aw_mongo_lease *lease)
 {
-    struct aw_mongo_lease *lease = &self->lease;
-    if (!lease->is_running) {
-        return;
-    }
     pthread_mutex_lock(&lease->mutex);
     lease->stop = true;
     pthread_cond_signal(&lease->changed);
     pthread_mutex_unlock(&lease->mutex);
     pthread_join(lease->thread, NULL);
-    lease->is_running = false;
+    pthread_mutex_destroy(&lease->mutex);
+    pthread_cond_destroy(&lease->changed);
+}
+
+void aw_mongo_lease_stop(struct aw_mongo *self)
+{
     struct holder holder;
     struct aw_err err;
-    if (!read_holder(self, &self->writer, &holder, &err) ||
-        (!holder.is_other && !write_lease(self, &self->writer, &holder.me, 0, &err))) {
+    if (self->lease.is_running) {
+        stop_thread(&self->lease);
+    }
+    if (self->lease.is_taken &&
+        (!read_holder(self, &self->writer, &holder, &err) ||
+         (!holder.is_other && !write_lease(self, &self->writer, &holder.me, 0, &err)))) {
         aw_log(AW_LOG_INFO, "mongo.lease_not_returned", AW_E(&err));
     }
 }

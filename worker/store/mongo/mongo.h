@@ -31,7 +31,7 @@ struct aw_mongo_lease {
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
-    bool is_running, stop;
+    bool is_taken, is_running, stop;
     _Atomic bool is_lost; /* the row names another owner: ask the journal */
 };
 
@@ -63,6 +63,8 @@ const char *aw_mongo_name(const char *field);
 void aw_mongo_append(bson_t *doc, const char *key, const struct aw_field *field, const void *row);
 void aw_mongo_encode(const struct aw_schema *schema, const void *row, bson_t *doc);
 void *aw_mongo_decode(const struct aw_schema *schema, const bson_t *doc, struct aw_arena *arena);
+/* Every text of the document and of the documents in it; the library's own check passes over inner ones. */
+bool aw_mongo_is_utf8(const bson_t *doc);
 
 /* --- query.c --- */
 void aw_mongo_filter(const struct aw_query *query, bson_t *filter);
@@ -120,8 +122,10 @@ bool aw_mongo_lease_start(struct aw_mongo *self,
 void aw_mongo_lease_stop(struct aw_mongo *self); /* and gives it back */
 
 /* --- schema.c --- */
-bool aw_mongo_create_indexes(struct aw_mongo *self, const struct aw_schema *const *schemas,
-                             struct aw_err *err);
+/* Refuses a database of a newer program. *is_new: it has no version yet. */
+bool aw_mongo_check_version(struct aw_mongo_reader *reader, bool *is_new, struct aw_err *err);
+bool aw_mongo_migrate(struct aw_mongo *self, bool is_new, const struct aw_schema *const *schemas,
+                      struct aw_err *err);
 
 /* --- driver.c --- */
 bool aw_mongo_connect(struct aw_mongo *self, struct aw_mongo_reader *reader, struct aw_err *err);

@@ -57,6 +57,33 @@ static const char *const operators[] = {
     [AW_OP_EQ] = "$eq",  [AW_OP_NE] = "$ne", [AW_OP_GT] = "$gt",
     [AW_OP_GE] = "$gte", [AW_OP_LT] = "$lt", [AW_OP_LE] = "$lte",
 };
+static const enum aw_op opposite[] = {
+    [AW_OP_GT] = AW_OP_LE,
+    [AW_OP_GE] = AW_OP_LT,
+    [AW_OP_LT] = AW_OP_GE,
+    [AW_OP_LE] = AW_OP_GT,
+};
+
+/* A time of 0 is stored as null, which no comparison of the server ever matches. */
+static bool holds_for_zero(enum aw_op op, int64_t number)
+{
+    return op == AW_OP_GT   ? 0 > number
+           : op == AW_OP_GE ? 0 >= number
+           : op == AW_OP_LT ? 0 < number
+                            : 0 <= number;
+}
+
+static void append_time_order(bson_t *inner, enum aw_op op, int64_t ms)
+{
+    if (!holds_for_zero(op, ms)) {
+        bson_append_date_time(inner, operators[op], -1, ms);
+        return;
+    }
+    bson_t negated;
+    bson_append_document_begin(inner, "$not", -1, &negated);
+    bson_append_date_time(&negated, operators[opposite[op]], -1, ms);
+    bson_append_document_end(inner, &negated);
+}
 
 /* {name: value} for equality, which every server finds by an index, {name: {operator: value}} for
  * the rest */
@@ -72,6 +99,8 @@ static void append_cond(bson_t *doc, const struct aw_query *query, const struct 
     bson_append_document_begin(doc, name, -1, &inner);
     if (cond->op == AW_OP_IN) {
         append_in(&inner, &cond->in);
+    } else if (field->type == AW_T_TIME && cond->op != AW_OP_NE) {
+        append_time_order(&inner, cond->op, cond->number);
     } else {
         append_value(&inner, operators[cond->op], field, cond->text, cond->number);
     }

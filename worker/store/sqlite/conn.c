@@ -1,13 +1,15 @@
 #include "worker/store/sqlite/conn.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "worker/base/map.h"
 
 enum { STATEMENTS_MAX = 512, BUSY_MS = 5000 };
 
-/* What a caller can do about it. Anything but these two is the state of the store, not of the row. */
+/* What a caller can do about it. Anything but these two is the state of the store, not of the row.
+ */
 static enum aw_err_kind kind_of(int rc)
 {
     switch (rc & 0xff) {
@@ -72,8 +74,8 @@ bool aw_sqlite_exec(struct aw_sqlite_conn *conn, const char *sql, struct aw_err 
            aw_sqlite_fail(conn, "executing a statement", err);
 }
 
-/* Only the writer runs checkpoints, and no connection maps the file: SQLite up to 3.51.2 can damage a write-ahead
- * log when two connections reset it at once. */
+/* Only the writer runs checkpoints, and no connection maps the file: SQLite up to 3.51.2 can damage
+ * a write-ahead log when two connections reset it at once. */
 static bool set_up(struct aw_sqlite_conn *conn, struct aw_err *err)
 {
     char sql[512];
@@ -151,8 +153,8 @@ static bool known(struct aw_sqlite_conn *conn, const void *key, size_t len,
                   struct aw_sqlite_stmt *stmt)
 {
     stmt->stmt = aw_map_get(conn->statements, key, len);
-    stmt->temporary =
-        stmt->stmt != NULL ? sqlite3_stmt_busy(stmt->stmt) : aw_map_count(conn->statements) >= STATEMENTS_MAX;
+    stmt->temporary = stmt->stmt != NULL ? sqlite3_stmt_busy(stmt->stmt)
+                                         : aw_map_count(conn->statements) >= STATEMENTS_MAX;
     return stmt->stmt != NULL && !stmt->temporary;
 }
 

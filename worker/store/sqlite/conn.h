@@ -1,8 +1,9 @@
 /* conn.h - one SQLite connection with its prepared statements.
  *
- * Statements are made once and found again by their text, or by (schema, verb). One that is in use (a row callback
- * that reads again) is made a second time for that call. After an I/O error the connection is broken and is opened
- * anew before its next use. Threads: one at a time. Owner: open/close. */
+ * Statements are made once and found again by their text, or by (schema, verb). One that is in use
+ * (a row callback that reads again) is made a second time for that call. After an I/O error the
+ * connection is broken and is opened anew before its next use. Threads: one at a time. Owner:
+ * open/close. */
 #ifndef AW_STORE_SQLITE_CONN_H
 #define AW_STORE_SQLITE_CONN_H
 

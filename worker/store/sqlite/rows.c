@@ -12,9 +12,8 @@ static int bind_text(sqlite3_stmt *stmt, int at, const char *text)
 
 static int bind_bytes(sqlite3_stmt *stmt, int at, const struct aw_bytes *bytes)
 {
-    return bytes->ptr != NULL
-               ? sqlite3_bind_blob64(stmt, at, bytes->ptr, bytes->len, SQLITE_STATIC)
-               : sqlite3_bind_null(stmt, at);
+    return bytes->ptr != NULL ? sqlite3_bind_blob64(stmt, at, bytes->ptr, bytes->len, SQLITE_STATIC)
+                              : sqlite3_bind_null(stmt, at);
 }
 
 /* JSON text of a list or a nested row. */
@@ -74,9 +73,8 @@ bool aw_sqlite_bind_row(sqlite3_stmt *stmt, const struct aw_schema *schema, cons
 static const char *read_text(sqlite3_stmt *stmt, int column, struct aw_arena *arena)
 {
     const void *text = sqlite3_column_text(stmt, column);
-    return text != NULL
-               ? aw_arena_strn(arena, text, (size_t)sqlite3_column_bytes(stmt, column))
-               : NULL;
+    return text != NULL ? aw_arena_strn(arena, text, (size_t)sqlite3_column_bytes(stmt, column))
+                        : NULL;
 }
 
 /* An empty blob comes back as NULL: the type tells it from null. */

@@ -1,7 +1,7 @@
 /* rows.h - rows to statements and back, by field tables; texts of the statements.
  *
- * STR and RAW are TEXT, numbers INTEGER (a time of null is 0), BYTES BLOB, STRS and OBJ their JSON text.
- * Threads: pure. */
+ * STR and RAW are TEXT, numbers INTEGER (a time of null is 0), BYTES BLOB, STRS and OBJ their JSON
+ * text. Threads: pure. */
 #ifndef AW_STORE_SQLITE_ROWS_H
 #define AW_STORE_SQLITE_ROWS_H
 
@@ -10,8 +10,8 @@
 #include "worker/base/str.h"
 #include "worker/store/driver.h"
 
-/* Binds every field in the order of the table to the parameters 1..n. Memory of the row and of the arena must stay
- * until the statement is reset. */
+/* Binds every field in the order of the table to the parameters 1..n. Memory of the row and of the
+ * arena must stay until the statement is reset. */
 AW_MUST_CHECK bool aw_sqlite_bind_row(sqlite3_stmt *stmt, const struct aw_schema *schema,
                                       const void *row, struct aw_arena *arena);
 /* Reads the columns of the statement, in the order of the table, into a new row. */

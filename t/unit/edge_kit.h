@@ -1,7 +1,7 @@
-/* edge_fixture.h - for the tests of the edge table: a file in a folder of its own, open as reader
+/* edge_kit.h - for the tests of the edge table: a file in a folder of its own, open as reader
  * and as writer. Threads: as in aw_edge.h. Owner: the including test program. */
-#ifndef AW_TEST_EDGE_FIXTURE_H
-#define AW_TEST_EDGE_FIXTURE_H
+#ifndef AW_TEST_EDGE_KIT_H
+#define AW_TEST_EDGE_KIT_H
 
 #include "aw_edge.h"
 

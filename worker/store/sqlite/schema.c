@@ -1,0 +1,198 @@
+#include "worker/store/sqlite/schema.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/store/sqlite/rows.h"
+
+static const char *const column_types[] = {
+    [AW_T_STR] = "TEXT",     [AW_T_I64] = "INTEGER",  [AW_T_BOOL] = "INTEGER",
+    [AW_T_ENUM] = "INTEGER", [AW_T_TIME] = "INTEGER", [AW_T_BYTES] = "BLOB",
+    [AW_T_STRS] = "TEXT",    [AW_T_OBJ] = "TEXT",     [AW_T_RAW] = "TEXT",
+};
+
+/* Long rows are kept in the order of arrival beside an index on the id; short ones in the index
+ * itself. */
+static bool has_long_rows(const struct aw_schema *schema)
+{
+    for (size_t i = 0; i < schema->n; i++) {
+        enum aw_ftype type = schema->fields[i].type;
+        if (type == AW_T_RAW || type == AW_T_BYTES) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What a column that is added later holds in the rows that are there: the default of the field. */
+static void add_default(struct aw_str *sql, const struct aw_field *field)
+{
+    const char *text = field->dflt;
+    if (text == NULL) {
+        return;
+    }
+    size_t len = strlen(text);
+    bool quoted = len >= 2 && text[0] == '"';
+    if (field->type == AW_T_I64) {
+        aw_str_printf(sql, " DEFAULT %s", text);
+    } else if (field->type == AW_T_BOOL) {
+        aw_str_printf(sql, " DEFAULT %d", strcmp(text, "true") == 0);
+    } else if (field->type == AW_T_ENUM && quoted) {
+        aw_str_printf(sql, " DEFAULT %d", aw_words_find(field->arg, text + 1, len - 2));
+    } else if (field->type == AW_T_STR && quoted) {
+        aw_str_printf(sql, " DEFAULT '%.*s'", (int)len - 2, text + 1);
+    } else if (field->type != AW_T_STR && field->type != AW_T_ENUM) {
+        aw_str_printf(sql, " DEFAULT '%s'", text);
+    }
+}
+
+static void table_text(const struct aw_schema *schema, struct aw_str *sql)
+{
+    aw_str_printf(sql, "CREATE TABLE IF NOT EXISTS \"%s\"(\"id\" TEXT PRIMARY KEY NOT NULL",
+                  schema->name);
+    for (size_t i = 1; i < schema->n; i++) {
+        const struct aw_field *field = &schema->fields[i];
+        aw_str_printf(sql, ",\"%s\" %s", field->name, column_types[field->type]);
+    }
+    aw_str_add(sql, has_long_rows(schema) ? ")" : ") WITHOUT ROWID");
+}
+
+static void index_text(const struct aw_schema *schema, const struct aw_index *index,
+                       struct aw_str *sql)
+{
+    aw_str_printf(sql, "CREATE %sINDEX \"%s.%s\" ON \"%s\"(", index->unique ? "UNIQUE " : "",
+                  schema->name, index->name, schema->name);
+    for (size_t i = 0; index->fields[i] != NULL; i++) {
+        bool descending = index->fields[i][0] == '-';
+        aw_str_printf(sql, "%s\"%s\"%s", i > 0 ? "," : "", index->fields[i] + descending,
+                      descending ? " DESC" : "");
+    }
+    aw_str_add(sql, ")");
+}
+
+/* First column of the first row, in malloc'ed memory; NULL = no row. `sql` has up to two text
+ * parameters. */
+static bool ask(struct aw_sqlite_conn *conn, const char *sql, const char *first, const char *second,
+                char **answer, struct aw_err *err)
+{
+    sqlite3_stmt *stmt;
+    *answer = NULL;
+    if (sqlite3_prepare_v2(conn->db, sql, -1, &stmt, NULL) != SQLITE_OK) {
+        return aw_sqlite_fail(conn, "reading the schema", err);
+    }
+    const char *const texts[] = {first, second};
+    for (int i = 0; i < sqlite3_bind_parameter_count(stmt); i++) {
+        sqlite3_bind_text(stmt, i + 1, texts[i], -1, SQLITE_STATIC);
+    }
+    int rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW) {
+        const char *text = (const char *)sqlite3_column_text(stmt, 0);
+        *answer = strdup(text != NULL ? text : "");
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE || aw_sqlite_fail(conn, "reading the schema", err);
+}
+
+static bool exec_text(struct aw_sqlite_conn *conn, struct aw_str *sql, struct aw_err *err)
+{
+    bool ok = aw_sqlite_exec(conn, sql->ptr, err);
+    aw_str_fini(sql);
+    return ok;
+}
+
+static bool add_missing_columns(struct aw_sqlite_conn *conn, const struct aw_schema *schema,
+                                struct aw_err *err)
+{
+    for (size_t i = 0; i < schema->n; i++) {
+        const struct aw_field *field = &schema->fields[i];
+        char *have;
+        if (!ask(conn, "SELECT name FROM pragma_table_info(?) WHERE name=?", schema->name,
+                 field->name, &have, err)) {
+            return false;
+        }
+        bool missing = have == NULL;
+        free(have);
+        if (missing) {
+            struct aw_str sql;
+            aw_str_init(&sql, NULL);
+            aw_str_printf(&sql, "ALTER TABLE \"%s\" ADD COLUMN \"%s\" %s", schema->name,
+                          field->name, column_types[field->type]);
+            add_default(&sql, field);
+            if (!exec_text(conn, &sql, err)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool create_index(struct aw_sqlite_conn *conn, const struct aw_schema *schema,
+                         const struct aw_index *index, struct aw_err *err)
+{
+    struct aw_str name, sql;
+    char *have;
+    aw_str_init(&name, NULL);
+    aw_str_init(&sql, NULL);
+    aw_str_printf(&name, "%s.%s", schema->name, index->name);
+    index_text(schema, index, &sql);
+    bool ok = ask(conn, "SELECT sql FROM sqlite_master WHERE type='index' AND name=?", name.ptr,
+                  NULL, &have, err);
+    if (ok && (have == NULL || strcmp(have, sql.ptr) != 0)) {
+        struct aw_str drop;
+        aw_str_init(&drop, NULL);
+        aw_str_printf(&drop, "DROP INDEX IF EXISTS \"%s\"", name.ptr);
+        ok = exec_text(conn, &drop, err) && aw_sqlite_exec(conn, sql.ptr, err);
+    }
+    free(have);
+    aw_str_fini(&sql);
+    aw_str_fini(&name);
+    return ok;
+}
+
+static bool create_all(struct aw_sqlite_conn *conn, const struct aw_schema *const *schemas,
+                       struct aw_err *err)
+{
+    bool ok = true;
+    for (; *schemas != NULL && ok; schemas++) {
+        struct aw_str sql;
+        aw_str_init(&sql, NULL);
+        table_text(*schemas, &sql);
+        ok = exec_text(conn, &sql, err) && add_missing_columns(conn, *schemas, err);
+        for (size_t i = 0; i < (*schemas)->index_count && ok; i++) {
+            ok = create_index(conn, *schemas, &(*schemas)->indexes[i], err);
+        }
+    }
+    return ok;
+}
+
+static bool check_version(struct aw_sqlite_conn *conn, struct aw_err *err)
+{
+    char *table, *version = NULL;
+    bool ok = ask(conn, "SELECT name FROM sqlite_master WHERE type='table' AND name='meta'", NULL,
+                  NULL, &table, err);
+    ok = ok && (table == NULL || ask(conn, "SELECT value FROM meta WHERE id=?", AW_STORE_VERSION_ID,
+                                     NULL, &version, err));
+    ok = ok && aw_migrate_check(version, err);
+    free(version);
+    free(table);
+    return ok;
+}
+
+bool aw_sqlite_migrate(struct aw_sqlite_conn *conn, const struct aw_schema *const *schemas,
+                       struct aw_err *err)
+{
+    if (!check_version(conn, err)) {
+        return false;
+    }
+    if (!conn->writer) {
+        return true;
+    }
+    if (!aw_sqlite_exec(conn, "BEGIN IMMEDIATE", err)) {
+        return false;
+    }
+    if (create_all(conn, schemas, err) && aw_sqlite_exec(conn, "COMMIT", err)) {
+        return true;
+    }
+    sqlite3_exec(conn->db, "ROLLBACK", NULL, NULL, NULL);
+    return false;
+}

@@ -1,0 +1,226 @@
+#include "worker/store/sqlite/select.h"
+
+#include <string.h>
+
+#include "worker/base/json.h"
+#include "worker/store/query.h"
+#include "worker/store/sqlite/rows.h"
+
+static const char *const operators[] = {
+    [AW_OP_EQ] = "=",  [AW_OP_NE] = " IS NOT ", [AW_OP_GT] = ">",
+    [AW_OP_GE] = ">=", [AW_OP_LT] = "<",        [AW_OP_LE] = "<=",
+};
+
+/* The text depends on the shape of the query only, never on its values: few statements serve all.
+ */
+static void add_cond(struct aw_str *sql, const struct aw_cond *cond, const struct aw_field *field)
+{
+    if (cond->op == AW_OP_IN) {
+        aw_str_printf(sql, "\"%s\" IN (SELECT value FROM json_each(?))", field->name);
+    } else if (!aw_field_is_number(field) && cond->text == NULL) {
+        aw_str_printf(sql, "\"%s\" IS %sNULL", field->name, cond->op == AW_OP_NE ? "NOT " : "");
+    } else {
+        aw_str_printf(sql, "\"%s\"%s?", field->name, operators[cond->op]);
+    }
+}
+
+/* Rows behind (sort value, id). Null sorts first and compares with nothing in SQL. */
+static void add_after(struct aw_str *sql, const struct aw_match *match)
+{
+    const struct aw_query *query = match->query;
+    const char *sort = match->sort->name;
+    char sign = query->descending ? '<' : '>';
+    if (match->sort == match->id) {
+        aw_str_printf(sql, "\"id\"%c?", sign);
+    } else if (!aw_field_is_number(match->sort) && query->after_text == NULL) {
+        aw_str_printf(sql, "(\"%s\" IS NULL AND \"id\"%c?", sort, sign);
+        aw_str_printf(sql, query->descending ? ")" : " OR \"%s\" IS NOT NULL)", sort);
+    } else if (query->descending && (match->sort->flags & AW_F_NULLABLE) != 0 &&
+               !aw_field_is_number(match->sort)) {
+        aw_str_printf(sql, "((\"%s\",\"id\")<(?,?) OR \"%s\" IS NULL)", sort, sort);
+    } else {
+        aw_str_printf(sql, "(\"%s\",\"id\")%c(?,?)", sort, sign);
+    }
+}
+
+static void add_where(struct aw_str *sql, const struct aw_match *match)
+{
+    const struct aw_query *query = match->query;
+    const char *before = " WHERE ";
+    for (size_t i = 0; i < query->n; i++) {
+        aw_str_add(sql, before);
+        add_cond(sql, &query->conds[i], match->fields[i]);
+        before = " AND ";
+    }
+    if (query->after_id != NULL) {
+        aw_str_add(sql, before);
+        add_after(sql, match);
+    }
+}
+
+static void add_order(struct aw_str *sql, const struct aw_match *match)
+{
+    const char *direction = match->query->descending ? " DESC" : "";
+    aw_str_add(sql, " ORDER BY ");
+    if (match->sort != match->id) {
+        aw_str_printf(sql, "\"%s\"%s,", match->sort->name, direction);
+    }
+    aw_str_printf(sql, "\"id\"%s", direction);
+    if (match->query->limit != 0) {
+        aw_str_add(sql, " LIMIT ?");
+    }
+}
+
+static int bind_list(sqlite3_stmt *stmt, int at, const struct aw_strs *list)
+{
+    struct aw_str text;
+    struct aw_json json;
+    aw_str_init(&text, NULL);
+    aw_json_init(&json, &text);
+    aw_json_open(&json, '[');
+    for (size_t i = 0; i < list->n; i++) {
+        aw_json_str(&json, list->v[i]);
+    }
+    aw_json_close(&json, ']');
+    int rc = sqlite3_bind_text(stmt, at, text.ptr, (int)text.len, SQLITE_TRANSIENT);
+    aw_str_fini(&text);
+    return rc;
+}
+
+static int bind_text(sqlite3_stmt *stmt, int at, const char *text)
+{
+    return sqlite3_bind_text(stmt, at, text, (int)strlen(text), SQLITE_STATIC);
+}
+
+static int bind_cond(sqlite3_stmt *stmt, int *at, const struct aw_cond *cond,
+                     const struct aw_field *field)
+{
+    if (cond->op == AW_OP_IN) {
+        return bind_list(stmt, ++*at, &cond->in);
+    }
+    if (aw_field_is_number(field)) {
+        return sqlite3_bind_int64(stmt, ++*at, cond->number);
+    }
+    return cond->text != NULL ? bind_text(stmt, ++*at, cond->text) : SQLITE_OK;
+}
+
+/* In the order in which the text names the parameters. */
+static bool bind_query(sqlite3_stmt *stmt, const struct aw_match *match)
+{
+    const struct aw_query *query = match->query;
+    int at = 0, rc = SQLITE_OK;
+    for (size_t i = 0; i < query->n && rc == SQLITE_OK; i++) {
+        rc = bind_cond(stmt, &at, &query->conds[i], match->fields[i]);
+    }
+    if (query->after_id != NULL && rc == SQLITE_OK) {
+        if (match->sort != match->id && aw_field_is_number(match->sort)) {
+            rc = sqlite3_bind_int64(stmt, ++at, query->after_number);
+        } else if (match->sort != match->id && query->after_text != NULL) {
+            rc = bind_text(stmt, ++at, query->after_text);
+        }
+        rc = rc == SQLITE_OK ? bind_text(stmt, ++at, query->after_id) : rc;
+    }
+    return rc == SQLITE_OK;
+}
+
+/* The reads of a unit of work share one transaction, which its commit takes over: alone, each would lock the log
+ * anew. A reader has begun its own. */
+static bool ready(struct aw_sqlite_conn *conn, struct aw_err *err)
+{
+    return aw_sqlite_ready(conn, err) &&
+           (sqlite3_get_autocommit(conn->db) == 0 || aw_sqlite_exec(conn, "BEGIN", err));
+}
+
+static bool take_query(struct aw_sqlite_conn *conn, const struct aw_match *match, bool count,
+                       struct aw_sqlite_stmt *stmt, struct aw_err *err)
+{
+    const struct aw_schema *schema = match->query->schema;
+    struct aw_str sql;
+    aw_str_init(&sql, NULL);
+    aw_str_add(&sql, "SELECT ");
+    if (count) {
+        aw_str_add(&sql, "count(*)");
+    } else {
+        aw_sqlite_columns(schema, &sql);
+    }
+    aw_str_printf(&sql, " FROM \"%s\"", schema->name);
+    add_where(&sql, match);
+    if (!count) {
+        add_order(&sql, match);
+    }
+    bool ok = aw_sqlite_take(conn, sql.ptr, sql.len, stmt, err);
+    aw_str_fini(&sql);
+    if (ok && !bind_query(stmt->stmt, match)) {
+        aw_sqlite_give(stmt);
+        ok = aw_sqlite_fail(conn, "binding a query", err);
+    }
+    if (ok && !count && match->query->limit != 0) {
+        sqlite3_bind_int64(stmt->stmt, sqlite3_bind_parameter_count(stmt->stmt),
+                           (int64_t)match->query->limit);
+    }
+    return ok;
+}
+
+bool aw_sqlite_each(struct aw_sqlite_conn *conn, const struct aw_query *query,
+                    struct aw_arena *arena, bool (*each)(void *arg, void *row), void *arg,
+                    struct aw_err *err)
+{
+    struct aw_match match;
+    struct aw_sqlite_stmt stmt;
+    if (!aw_match_init(&match, query, err) || !ready(conn, err) ||
+        !take_query(conn, &match, false, &stmt, err)) {
+        return false;
+    }
+    bool ok = true, more = true;
+    while (ok && more) {
+        int rc = sqlite3_step(stmt.stmt);
+        void *row;
+        if (rc == SQLITE_DONE) {
+            break;
+        }
+        ok = rc == SQLITE_ROW ? aw_sqlite_read_row(stmt.stmt, query->schema, arena, &row, err)
+                              : aw_sqlite_fail(conn, "reading rows", err);
+        more = ok && each(arg, row);
+    }
+    aw_sqlite_give(&stmt);
+    return ok;
+}
+
+bool aw_sqlite_count(struct aw_sqlite_conn *conn, const struct aw_query *query, int64_t *count,
+                     struct aw_err *err)
+{
+    struct aw_match match;
+    struct aw_sqlite_stmt stmt;
+    if (!aw_match_init(&match, query, err) || !ready(conn, err) ||
+        !take_query(conn, &match, true, &stmt, err)) {
+        return false;
+    }
+    bool ok = sqlite3_step(stmt.stmt) == SQLITE_ROW || aw_sqlite_fail(conn, "counting rows", err);
+    *count = ok ? sqlite3_column_int64(stmt.stmt, 0) : 0;
+    aw_sqlite_give(&stmt);
+    return ok;
+}
+
+bool aw_sqlite_get_many(struct aw_sqlite_conn *conn, const struct aw_schema *schema,
+                        const char *const *ids, size_t n, struct aw_arena *arena, void **rows,
+                        struct aw_err *err)
+{
+    struct aw_sqlite_stmt stmt;
+    if (!ready(conn, err) || !aw_sqlite_take_verb(conn, schema, aw_sqlite_get_text, &stmt, err)) {
+        return false;
+    }
+    bool ok = true;
+    for (size_t i = 0; i < n && ok; i++) {
+        rows[i] = NULL;
+        int rc = bind_text(stmt.stmt, 1, ids[i]);
+        rc = rc == SQLITE_OK ? sqlite3_step(stmt.stmt) : rc;
+        if (rc == SQLITE_ROW) {
+            ok = aw_sqlite_read_row(stmt.stmt, schema, arena, &rows[i], err);
+        } else if (rc != SQLITE_DONE) {
+            ok = aw_sqlite_fail(conn, "reading rows by id", err);
+        }
+        sqlite3_reset(stmt.stmt);
+    }
+    aw_sqlite_give(&stmt);
+    return ok;
+}
