@@ -189,13 +189,11 @@ bool aw_file_open(const struct aw_file_spec *spec, int *fd, uint64_t *size, stru
 {
     int flags = O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
     flags |= spec->how & AW_FILE_INSPECT ? O_RDONLY : O_RDWR;
-    bool made = false;
 
     *fd = open(spec->path, flags);
     if (*fd < 0 && errno == ENOENT && (spec->how & AW_FILE_CREATE)) {
         *fd = open(spec->path, flags | O_CREAT | O_EXCL, 0600);
-        made = *fd >= 0;
-        if (!made && errno == EEXIST) { /* somebody else was faster */
+        if (*fd < 0 && errno == EEXIST) { /* somebody else was faster */
             *fd = open(spec->path, flags);
         }
     }
@@ -208,10 +206,11 @@ bool aw_file_open(const struct aw_file_spec *spec, int *fd, uint64_t *size, stru
         return fail_io(spec, "opening", err);
     }
 
+    /* An empty file may be one whose maker died before it could give it away. */
     struct stat st;
-    bool ok = (!made || give_owner(spec, *fd, err)) &&
-              (fstat(*fd, &st) == 0 || fail_io(spec, "reading the attributes of", err)) &&
-              verify(spec, &st, err);
+    bool ok = (fstat(*fd, &st) == 0 || fail_io(spec, "reading the attributes of", err)) &&
+              verify(spec, &st, err) &&
+              (!(spec->how & AW_FILE_CREATE) || st.st_size > 0 || give_owner(spec, *fd, err));
     if (!ok) {
         close(*fd);
         *fd = -1;
@@ -247,7 +246,7 @@ bool aw_file_fill(const struct aw_file_spec *spec, int fd, uint64_t size, struct
         }
         at += put > 0 ? (uint64_t)put : 0;
     }
-    if (ftruncate(fd, (off_t) size) != 0) {
+    if (ftruncate(fd, (off_t)size) != 0) {
         return fail_io(spec, "cutting", err);
     }
     if (fsync(fd) != 0 || !sync_directory(spec->path)) {
@@ -264,7 +263,7 @@ bool aw_file_is_blank(int fd)
 bool aw_file_is_blank_from(int fd, uint64_t from)
 {
     uint8_t buf[65536];
-    off_t at = (off_t) from;
+    off_t at = (off_t)from;
     ssize_t got;
     while ((got = pread(fd, buf, sizeof(buf), at)) > 0) {
         if (buf[0] != 0 || memcmp(buf, buf + 1, (size_t)got - 1) != 0) {

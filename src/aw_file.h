@@ -13,10 +13,13 @@
 
 /* How a mapped file is opened. */
 enum aw_file_how {
-    AW_FILE_CREATE = 1,   /* nginx master: create when it is not there; the size must match when it is */
-    AW_FILE_CONSUMER = 2, /* worker: take the lock of the one consumer or writer, fail if somebody has it */
-    AW_FILE_INSPECT = 4,  /* read-only mapping: no lock, no recovery, nothing is changed (also for nginx -t) */
-    AW_FILE_ANY_FS = 8    /* do not refuse tmpfs, ramfs and overlay on them (memory acks only) */
+    AW_FILE_CREATE =
+        1, /* nginx master: create when it is not there; the size must match when it is */
+    AW_FILE_CONSUMER =
+        2, /* worker: take the lock of the one consumer or writer, fail if somebody has it */
+    AW_FILE_INSPECT =
+        4, /* read-only mapping: no lock, no recovery, nothing is changed (also for nginx -t) */
+    AW_FILE_ANY_FS = 8 /* do not refuse tmpfs, ramfs and overlay on them (memory acks only) */
 };
 
 /* Owner of a created file: uid/gid for fchown when running as root, (uid_t) -1 to leave. mode 0600 or 0660. */

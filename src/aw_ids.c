@@ -16,7 +16,7 @@ static struct place place_of(const struct aw_state *state, const uint8_t key[AW_
 {
     struct place place = {.set = aw_ids_set_of(state, key)};
     memcpy(place.hash, key, sizeof(place.hash));
-    place.tag = (uint32_t) (place.hash[1] >> 32);
+    place.tag = (uint32_t)(place.hash[1] >> 32);
     place.tag += place.tag == 0;
     return place;
 }

@@ -269,13 +269,19 @@ void aw_intake_batch(struct aw_intake *intake, struct aw_intake_item **items, si
     }
 }
 
+/* `keyed` alone does not tell: processes that use another state file may have advanced it meanwhile. */
 enum aw_queue_rc aw_intake_rebuild(struct aw_intake *intake, uint32_t now_s)
 {
     struct section section;
     enum aw_queue_rc rc = enter(&section, intake, SYNC_WAIT_US, now_s);
-    if (rc == AW_QUEUE_OK) {
-        aw_queue_unlock(intake->queue);
+    if (rc != AW_QUEUE_OK) {
+        return rc;
+    }
+    if (intake->state->fresh) {
+        aw_queue_set_keyed(intake->queue, aw_queue_head(intake->queue));
+        insert_missing_keys(&section);
         intake->state->fresh = false;
     }
-    return rc;
+    aw_queue_unlock(intake->queue);
+    return AW_QUEUE_OK;
 }

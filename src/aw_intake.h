@@ -32,14 +32,14 @@ struct aw_intake_item {
     struct aw_delivery delivery; /* kind AW_RECORD_ALERT; alert_id made by the caller */
     enum aw_intake_verdict verdict;
     uint8_t alert_id[AW_ID_LEN]; /* out, with ACCEPTED and DUPLICATE */
-    uint64_t needed; /* private: end of what must be durable before the answer */
+    uint64_t needed;             /* private: end of what must be durable before the answer */
 };
 
 /* Judges n items (pointers) under one lock, then syncs if `durable`. Counts accepted, duplicates, batches,
  * attempts_dropped, repairs and unavailable_* itself; the caller wakes the consumer. lock_timeout_us: 2,000 in
  * an event loop, 1,000,000 in a pool thread. now_s: wall clock. */
-void aw_intake_batch(struct aw_intake *intake, struct aw_intake_item **items, size_t n, bool durable,
-                     unsigned lock_timeout_us, uint32_t now_s);
+void aw_intake_batch(struct aw_intake *intake, struct aw_intake_item **items, size_t n,
+                     bool durable, unsigned lock_timeout_us, uint32_t now_s);
 
 /* After a fresh state file: inserts the keys of every record from head to tail again. Takes the lock. Before any
  * batch (nginx master, before fork): a batch that comes first does this work inside its own critical section. */

@@ -27,26 +27,27 @@ struct aw_queue {
     uint8_t id[AW_QUEUE_ID_LEN];
     uint32_t seed; /* of the checksums, from id */
     uint64_t epoch;
-    bool consumer; /* this handle holds the consumer's lock */
-    bool recovered; /* this attach scanned the file after a new boot */
-    uint64_t damaged; /* records or regions that recovery or the consumer had to skip */
-    uint64_t header_at;   /* consumer: last head position written to a header page */
+    bool consumer;      /* this handle holds the consumer's lock */
+    bool recovered;     /* this attach scanned the file after a new boot */
+    uint64_t damaged;   /* records or regions that recovery or the consumer had to skip */
+    uint64_t header_at; /* consumer: last head position written to a header page */
 };
 
 /* Opens, creates or recovers the file. `size` of the whole file in bytes, 0 = whatever it has.
  * Codes: queue.absent (errno ENOENT, NOT_FOUND), queue.size, queue.format, queue.version, queue.owner,
  * queue.busy (second consumer, CONFLICT), queue.volatile (tmpfs), queue.io, queue.space. */
-AW_MUST_CHECK bool aw_queue_open(struct aw_queue *queue, const char *path, uint64_t size, unsigned how,
-                                 const struct aw_file_owner *owner, struct aw_err *err);
+AW_MUST_CHECK bool aw_queue_open(struct aw_queue *queue, const char *path, uint64_t size,
+                                 unsigned how, const struct aw_file_owner *owner,
+                                 struct aw_err *err);
 void aw_queue_close(struct aw_queue *queue);
 
 /* --- producers --- */
 enum aw_queue_rc {
     AW_QUEUE_OK,
     AW_QUEUE_REPAIRED, /* locked, and the former owner had died: a complete record behind tail was adopted */
-    AW_QUEUE_FULL,     /* past the high-water mark (80 %) */
-    AW_QUEUE_BUSY,     /* lock or sync not to be had in time */
-    AW_QUEUE_BROKEN    /* the file is unusable (not recoverable mutex, nonsense in live words, failed sync) */
+    AW_QUEUE_FULL, /* past the high-water mark (80 %) */
+    AW_QUEUE_BUSY, /* lock or sync not to be had in time */
+    AW_QUEUE_BROKEN /* the file is unusable (not recoverable mutex, nonsense in live words, failed sync) */
 };
 enum aw_queue_rc aw_queue_lock(struct aw_queue *queue, unsigned timeout_us);
 void aw_queue_unlock(struct aw_queue *queue);
@@ -99,7 +100,8 @@ struct aw_queue_info {
     bool same_boot, sync_broken;
     uint8_t id[AW_QUEUE_ID_LEN];
 };
-AW_MUST_CHECK bool aw_queue_inspect(struct aw_queue *queue, struct aw_queue_info *info, struct aw_err *err);
+AW_MUST_CHECK bool aw_queue_inspect(struct aw_queue *queue, struct aw_queue_info *info,
+                                    struct aw_err *err);
 /* Depth figures that cost no scan: bytes between head and tail, received time of the record at head (0 = empty). */
 void aw_queue_depth(struct aw_queue *queue, uint64_t *bytes, uint64_t *oldest_ms);
 

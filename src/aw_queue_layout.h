@@ -24,15 +24,14 @@ struct aw_queue_header {
     uint32_t cell;
     uint64_t file_size;
     uint64_t data_size;
-    uint32_t live_size; /* tells another mutex layout */
-    uint32_t reserved;
+    uint32_t live_size; /* these two tell another layout of the live words */
+    uint32_t mutex_size;
     uint8_t id[AW_QUEUE_ID_LEN];
     uint8_t boot_id[AW_BOOT_ID_LEN]; /* zero until a first attacher has prepared the file */
     uint64_t epoch;
     uint64_t head;       /* lower bound of what is released */
     uint64_t generation; /* the higher one of the two pages counts */
-    uint32_t zero;
-    uint32_t crc; /* CRC32C of everything before */
+    uint64_t crc;        /* CRC32C of everything before */
 };
 
 /* failed_tail while nobody has been able to read the tail since the failed sync. */

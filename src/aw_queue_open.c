@@ -19,6 +19,7 @@ static bool check_geometry(const struct aw_queue_header *header, const char *pat
                        AW_QUEUE_VERSION);
     }
     if (header->cell != AW_CELL || header->live_size != sizeof(struct aw_queue_live) ||
+        header->mutex_size != sizeof(pthread_mutex_t) || header->file_size < AW_QUEUE_DATA_AT ||
         header->data_size == 0 || header->data_size % AW_CELL != 0 ||
         header->data_size > header->file_size - AW_QUEUE_DATA_AT) {
         return aw_fail(err, AW_ERR_INTERNAL, "queue.format", "%s has another layout", path);
@@ -45,6 +46,7 @@ static bool make(struct aw_queue *queue, const struct aw_file_spec *spec, uint64
         .file_size = size,
         .data_size = (size - AW_QUEUE_DATA_AT) / AW_CELL * AW_CELL,
         .live_size = sizeof(struct aw_queue_live),
+        .mutex_size = sizeof(pthread_mutex_t),
     };
     if (getrandom(header.id, sizeof(header.id), 0) != sizeof(header.id)) {
         return aw_fail_errno(err, "queue.io", "drawing an id for %s", spec->path);

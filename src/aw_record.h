@@ -23,8 +23,9 @@ enum aw_record_kind {
 };
 
 enum aw_record_flags {
-    AW_RECORD_SIGNED = 1,        /* signature and sig_timestamp are set (verified) */
-    AW_RECORD_DELIVERY_ID = 2,   /* identity comes from X-Delivery-ID (memory 24 h), else from content (5 min) */
+    AW_RECORD_SIGNED = 1, /* signature and sig_timestamp are set (verified) */
+    AW_RECORD_DELIVERY_ID =
+        2, /* identity comes from X-Delivery-ID (memory 24 h), else from content (5 min) */
     AW_RECORD_NEW_SIGNATURE = 4, /* attempt: it brings a signature that was not known */
 };
 
@@ -33,7 +34,7 @@ struct aw_record_head {
     uint8_t version;
     uint8_t kind;
     uint8_t flags;
-    uint8_t source; /* sender format; 0 = the generic endpoint */
+    uint8_t source;  /* sender format; 0 = the generic endpoint */
     uint32_t length; /* of the whole record, a multiple of AW_CELL */
     uint32_t body_len;
     uint64_t seq;           /* epoch << 40 | n */
@@ -49,7 +50,8 @@ struct aw_record_head {
     uint32_t head_crc; /* over the head up to here, this field as zero */
     uint32_t body_crc; /* over delivery id and body; covers seq through the seed */
     uint32_t tries;    /* times that this record itself broke the worker; outside the checksums */
-    _Atomic uint64_t commit; /* = seq ^ AW_RECORD_COMMIT, stored last (release); outside the checksums */
+    _Atomic uint64_t
+        commit; /* = seq ^ AW_RECORD_COMMIT, stored last (release); outside the checksums */
 };
 #define AW_RECORD_COMMIT 0xa1e57c0ff1edbee5ull
 _Static_assert(sizeof(struct aw_record_head) == AW_RECORD_HEAD, "record head is 192 bytes");
@@ -79,7 +81,8 @@ size_t aw_record_length(size_t delivery_id_len, size_t body_len);
 void aw_record_write(void *at, const struct aw_delivery *delivery, uint64_t seq, uint64_t position,
                      uint32_t seed);
 /* Writes a filler of `length` bytes (a multiple of AW_CELL). */
-void aw_record_write_filler(void *at, size_t length, uint64_t seq, uint64_t position, uint32_t seed);
+void aw_record_write_filler(void *at, size_t length, uint64_t seq, uint64_t position,
+                            uint32_t seed);
 
 /* Checks the record at `at`, of which `room` bytes may be read. True: *head points to it and every length in
  * it holds. `position` AW_ANY_POSITION accepts any. Never reads past `room`. */

@@ -26,10 +26,11 @@ struct aw_state {
     uint8_t *map;
     size_t map_size;
     struct aw_ids_set *sets;
-    uint32_t set_count; /* power of two */
+    uint32_t set_count;         /* power of two */
     struct aw_rate_word *rates; /* AW_RATE_SLOTS */
     struct aw_counters *counters;
-    bool fresh; /* this open made the file (anew): aw_intake_rebuild() is due (the queue's `keyed` says the same) */
+    bool
+        fresh; /* this open made the file (anew): aw_intake_rebuild() is due (the queue's `keyed` says the same) */
 };
 
 /* Opens or, with AW_FILE_CREATE, creates PATH for this queue. `ids` entries are rounded up to sets, 0 = whatever the
@@ -53,12 +54,13 @@ struct aw_ids_entry {
     uint32_t kind;
 };
 /* NULL = unknown (absent or past its expiry). */
-const struct aw_ids_entry *aw_ids_find(const struct aw_state *state, const uint8_t key[AW_SHA256_LEN],
-                                       enum aw_key_kind kind, uint32_t now_s);
+const struct aw_ids_entry *aw_ids_find(const struct aw_state *state,
+                                       const uint8_t key[AW_SHA256_LEN], enum aw_key_kind kind,
+                                       uint32_t now_s);
 /* Would inserting the identity and the signature (each may be NULL) find a place each, also in one set? A place is:
  * free, expired, or an identity whose seq is released (< head_seq). */
-bool aw_ids_has_room(const struct aw_state *state, const uint8_t *identity, const uint8_t *signature,
-                     uint32_t now_s, uint64_t head_seq);
+bool aw_ids_has_room(const struct aw_state *state, const uint8_t *identity,
+                     const uint8_t *signature, uint32_t now_s, uint64_t head_seq);
 /* Inserts or overwrites the same key; evicts the oldest released identity when it must. False = no place. */
 bool aw_ids_put(struct aw_state *state, const uint8_t key[AW_SHA256_LEN], enum aw_key_kind kind,
                 const uint8_t alert_id[AW_ID_LEN], uint64_t seq, uint32_t expires_s, uint32_t now_s,

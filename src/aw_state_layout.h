@@ -37,7 +37,7 @@ _Static_assert(sizeof(struct aw_ids_set) % AW_CACHE_LINE == 0, "sets begin on ca
 static inline struct aw_ids_set *aw_ids_set_of(const struct aw_state *state,
                                                const uint8_t key[AW_SHA256_LEN])
 {
-    const struct aw_state_header *header = (const struct aw_state_header *) state->map;
+    const struct aw_state_header *header = (const struct aw_state_header *)state->map;
     uint64_t hash[2];
     memcpy(hash, key, sizeof(hash));
     uint64_t mixed = (hash[0] ^ hash[1]) * header->mix;

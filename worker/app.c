@@ -10,7 +10,7 @@
 #include "worker/base/log.h"
 #include "worker/base/thread.h"
 #include "worker/domain/edge_publish.h"
-#include "worker/pipeline/drain.h"
+#include "worker/pipeline/poison.h"
 
 struct app {
     const char *path; /* of the configuration file */

@@ -16,7 +16,7 @@ store {
     uri = "$store"
 }
 api {
-    socket = "$dir/api.sock"
+    socket = "$dir/sock/api.sock"
 }
 EOT
 }
@@ -61,7 +61,7 @@ http {
     alertwhisper_queue $dir/queue/queue 64m;
     alertwhisper_edge_table $shm/edge 16m;
     upstream alertwhisperd {
-        server unix:$dir/api.sock;
+        server unix:$dir/sock/api.sock;
         keepalive 16;
     }
     server {

@@ -1,5 +1,6 @@
 # Under a steady load: reloads and upgrades cut no request; kill -9 of workers and of the master loses no alert
-# that was acknowledged.
+# that was acknowledged. A consumer drains all the while, as a sync that died with its process is only mended when
+# what it may have lost was drained.
 
 use strict;
 use warnings;
@@ -32,7 +33,7 @@ sub progress
 sub judge
 {
     my ($name, $nginx, $told, %opt) = @_;
-    my @alerts = grep { $_->{kind} eq 'alert' } $nginx->records;
+    my @alerts = grep { $_->{kind} eq 'alert' } $opt{drained}->();
     my %queued;
     $queued{ $_->{alert_id} }++ for @alerts;
     my @lost = grep { !$queued{$_} } @{ $told->{acked} };
@@ -48,6 +49,7 @@ sub judge
 for my $path ('/disk', '/alerts') {
     subtest "$path: reloads" => sub {
         my $nginx = started();
+        my $drained = $nginx->follow;
         my $load = AW::Load->new($nginx, path => $path, key => $KEY);
         for (1 .. 5) {
             progress($nginx, 10);
@@ -57,12 +59,13 @@ for my $path ('/disk', '/alerts') {
         my $told = $load->stop;
         is($told->{cut}, 0, 'no request was cut');
         is(join(',', keys %{ $told->{status} }), '200', 'all were answered 200');
-        judge('reloads', $nginx, $told);
+        judge('reloads', $nginx, $told, drained => $drained);
         $nginx->finish;
     };
 
     subtest "$path: binary upgrade" => sub {
         my $nginx = started();
+        my $drained = $nginx->follow;
         my $load = AW::Load->new($nginx, path => $path, key => $KEY);
         progress($nginx, 10);
         my ($old, $new) = $nginx->upgrade;
@@ -74,13 +77,14 @@ for my $path ('/disk', '/alerts') {
         my $told = $load->stop;
         is($told->{cut}, 0, 'no request was cut');
         is(join(',', keys %{ $told->{status} }), '200', 'all were answered 200');
-        judge('upgrade', $nginx, $told, least => 30);
+        judge('upgrade', $nginx, $told, drained => $drained, least => 30);
         is($nginx->status->{counters}{accepted}, scalar @{ $told->{acked} }, 'both counted in one place');
         $nginx->finish;
     };
 
     subtest "$path: kill -9 of workers" => sub {
         my $nginx = started();
+        my $drained = $nginx->follow;
         my $load = AW::Load->new($nginx, path => $path, key => $KEY);
         for (1 .. 8) {
             progress($nginx, 15);
@@ -90,13 +94,14 @@ for my $path ('/disk', '/alerts') {
         }
         progress($nginx, 15);
         my $told = $load->stop;
-        judge('workers', $nginx, $told);
+        judge('workers', $nginx, $told, drained => $drained);
         $nginx->allow(qr/worker process \d+ exited on signal 9/);
         $nginx->finish;
     };
 
     subtest "$path: kill -9 of everything" => sub {
         my $nginx = started();
+        my $drained = $nginx->follow;
         my $load = AW::Load->new($nginx, path => $path, key => $KEY);
         for (1 .. 3) {
             progress($nginx, 15);
@@ -107,7 +112,7 @@ for my $path ('/disk', '/alerts') {
         }
         progress($nginx, 15);
         my $told = $load->stop;
-        judge('everything', $nginx, $told);
+        judge('everything', $nginx, $told, drained => $drained);
         $nginx->allow(qr/exited on signal 9/);
         $nginx->finish;
     };

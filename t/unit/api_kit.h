@@ -120,7 +120,9 @@ static inline void kit_close(struct kit *kit)
 {
     char command[128];
     aw_api_stop(&kit->api);
-    aw_writer_stop(&kit->writer, 1000);
+    if (kit->writer) {
+        aw_writer_stop(&kit->writer, 1000);
+    }
     aw_store_close(&kit->store);
     aw_sealer_close(&kit->sealer);
     aw_arena_destroy(&kit->arena);

@@ -308,7 +308,8 @@ static inline struct aw_record_head *kit_record(struct kit *kit, const struct ki
     aw_id_make(delivery.alert_id, delivery.received_ms);
     size_t length = aw_record_length(delivery.delivery_id_len, delivery.body_len);
     void *at = aw_arena_zero(kit->arena, length);
-    aw_record_write(at, &delivery, ++kit->seq, kit->seq * 4096, 1);
+    kit->seq++;
+    aw_record_write(at, &delivery, kit->seq, kit->seq * 4096, 1);
     return at;
 }
 

@@ -40,20 +40,20 @@ static inline int kit_setup_in(const char *folder)
 
 static inline int kit_setup(void **unused)
 {
-    (void) unused;
+    (void)unused;
     return kit_setup_in("/tmp");
 }
 
 /* For tests that play the disk themselves, thousands of times. */
 static inline int kit_setup_memory(void **unused)
 {
-    (void) unused;
+    (void)unused;
     return kit_setup_in(access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 }
 
 static inline int kit_teardown(void **unused)
 {
-    (void) unused;
+    (void)unused;
     unlink(kit_queue);
     unlink(kit_state);
     return rmdir(kit_dir);
@@ -72,7 +72,7 @@ static inline uint64_t kit_now_us(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 static inline void kit_open(struct aw_queue *queue, uint64_t size, unsigned how)
@@ -161,7 +161,7 @@ static inline void kit_check(const struct aw_record_head *record, uint64_t n)
 static inline void kit_other_boot(uint8_t *map)
 {
     for (unsigned page = 0; page < 2; page++) {
-        struct aw_queue_header *header = (struct aw_queue_header *) (map + page * AW_QUEUE_PAGE);
+        struct aw_queue_header *header = (struct aw_queue_header *)(map + page * AW_QUEUE_PAGE);
         size_t covered = offsetof(struct aw_queue_header, crc);
         if (header->magic == AW_QUEUE_MAGIC && header->crc == aw_crc32c(0, header, covered)) {
             memset(header->boot_id, 0xee, sizeof(header->boot_id));

@@ -69,13 +69,13 @@ static const struct aw_ids_entry *find(uint64_t n, enum aw_key_kind kind, uint32
 
 static void opened_and_kept(void **unused)
 {
-    (void) unused;
+    (void)unused;
     open_fails(1024, 0, "state.absent");
     open_fails(0, AW_FILE_CREATE, "state.size");
     open_state(1025, AW_FILE_CREATE);
     assert_true(state.fresh);
     assert_int_equal(state.set_count * AW_IDS_WAYS, 2048);
-    assert_int_equal((uintptr_t) state.sets % AW_CACHE_LINE, 0);
+    assert_int_equal((uintptr_t)state.sets % AW_CACHE_LINE, 0);
     aw_counters_add(state.counters, AW_COUNT_accepted, 3);
     atomic_store(&state.rates[AW_RATE_SLOTS - 1].tat_us, 77);
     assert_true(put(1, AW_KEY_IDENTITY, 5, NOW + 10, 0));
@@ -99,7 +99,7 @@ static void opened_and_kept(void **unused)
 
 static void made_anew_only_alone(void **unused)
 {
-    (void) unused;
+    (void)unused;
     open_state(1024, AW_FILE_CREATE);
     put(1, AW_KEY_IDENTITY, 5, NOW + 10, 0);
     open_fails(4096, AW_FILE_CREATE, "state.busy");
@@ -113,7 +113,7 @@ static void made_anew_only_alone(void **unused)
 
 static void another_queue_or_boot(void **unused)
 {
-    (void) unused;
+    (void)unused;
     open_state(1024, AW_FILE_CREATE);
     put(1, AW_KEY_IDENTITY, 5, NOW + 10, 0);
     aw_state_close(&state);
@@ -121,7 +121,7 @@ static void another_queue_or_boot(void **unused)
     open_state(1024, AW_FILE_CREATE);
     assert_true(state.fresh);
     assert_null(find(1, AW_KEY_IDENTITY, NOW));
-    ((struct aw_state_header *) state.map)->boot_id[0] ^= 1;
+    ((struct aw_state_header *)state.map)->boot_id[0] ^= 1;
     aw_state_close(&state);
     open_fails(1024, AW_FILE_INSPECT, "state.absent");
     open_state(1024, AW_FILE_CREATE);
@@ -131,7 +131,7 @@ static void another_queue_or_boot(void **unused)
 /* Whoever makes the file may die before the keys are back: the queue itself remembers that they are missing. */
 static void new_file_takes_keyed_back(void **unused)
 {
-    (void) unused;
+    (void)unused;
     kit_append(&queue, 1, 10);
     aw_queue_set_keyed(&queue, aw_queue_tail(&queue));
     open_state(1024, AW_FILE_CREATE);
@@ -144,7 +144,7 @@ static void new_file_takes_keyed_back(void **unused)
 
 static void kinds_and_expiry(void **unused)
 {
-    (void) unused;
+    (void)unused;
     open_state(1024, AW_FILE_CREATE);
     assert_null(find(1, AW_KEY_IDENTITY, NOW));
     assert_true(put(1, AW_KEY_IDENTITY, 5, NOW + 10, 0));
@@ -188,7 +188,7 @@ static bool has_room(uint64_t identity, uint64_t signature, uint64_t head_seq)
 
 static void what_may_be_evicted(void **unused)
 {
-    (void) unused;
+    (void)unused;
     uint64_t n[AW_IDS_WAYS + 4];
     uint8_t key[AW_SHA256_LEN];
     open_state(1024, AW_FILE_CREATE);
@@ -226,7 +226,7 @@ static void what_may_be_evicted(void **unused)
 
 static void expired_is_a_place(void **unused)
 {
-    (void) unused;
+    (void)unused;
     uint64_t n[AW_IDS_WAYS + 1];
     open_state(1024, AW_FILE_CREATE);
     numbers_of_one_set(n, AW_COUNT(n));
@@ -241,7 +241,7 @@ static void expired_is_a_place(void **unused)
 /* Against a plain array: whatever is found was put, and what was put last for a key is found or evicted. */
 static void random_against_a_model(void **unused)
 {
-    (void) unused;
+    (void)unused;
     static uint64_t seqs[2][512];
     uint64_t seed = 11;
     unsigned hits = 0, refused = 0;
@@ -271,7 +271,7 @@ static void random_against_a_model(void **unused)
 
 static void sampled_fill(void **unused)
 {
-    (void) unused;
+    (void)unused;
     uint64_t used, total;
     open_state(131072, AW_FILE_CREATE);
     aw_ids_fill(&state, &used, &total);
@@ -288,7 +288,7 @@ static void sampled_fill(void **unused)
 
 static void killed_in_put(void **unused)
 {
-    (void) unused;
+    (void)unused;
     static const char *const points[] = {"ids.put.before_clear", "ids.put.after_clear",
                                          "ids.put.before_tag", "ids.put.after_tag"};
     uint64_t n[AW_IDS_WAYS + 1];
@@ -306,7 +306,8 @@ static void killed_in_put(void **unused)
             _exit(1);
         }
         assert_true(kit_was_killed(kit_wait(child)));
-        assert_true((find(n[0], AW_KEY_IDENTITY, NOW) != NULL) == (p == 0)); /* its place was taken */
+        assert_true((find(n[0], AW_KEY_IDENTITY, NOW) != NULL) ==
+                    (p == 0)); /* its place was taken */
         assert_true((find(n[16], AW_KEY_IDENTITY, NOW) != NULL) == (p == 3));
         for (size_t i = 1; i < AW_IDS_WAYS; i++) {
             assert_int_equal(find(n[i], AW_KEY_IDENTITY, NOW)->seq, 1 + i);
@@ -319,7 +320,7 @@ static void killed_in_put(void **unused)
 
 static void killed_in_making(void **unused)
 {
-    (void) unused;
+    (void)unused;
     size_t count, died = 0;
     const char *const *names = aw_crash_names(&count);
     for (size_t i = 0; i < count; i++) {

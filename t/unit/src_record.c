@@ -112,7 +112,9 @@ static void old_body_under_new_head(void **unused)
     struct aw_delivery delivery = kit_alert(5, 3000);
     uint8_t cell[AW_CELL];
     aw_record_write(area, &delivery, 9, 512, SEED);
+    uint32_t body_crc = ((struct aw_record_head *)area)->body_crc;
     aw_record_write(area, &delivery, 10, 512, SEED);
+    assert_int_not_equal(((struct aw_record_head *)area)->body_crc, body_crc);
     memcpy(cell, area, AW_CELL);
     struct aw_delivery other = kit_alert(6, 3000);
     aw_record_write(area, &other, 9, 512, SEED);

@@ -15,7 +15,7 @@ static uint64_t syncs(struct aw_queue *queue)
 
 static void covered_by_one_sync(void **unused)
 {
-    (void) unused;
+    (void)unused;
     struct aw_queue queue;
     kit_open(&queue, SIZE, AW_FILE_CREATE);
     uint64_t first = kit_append(&queue, 1, 10);
@@ -43,7 +43,7 @@ static void covered_by_one_sync(void **unused)
 
 static void released_needs_no_sync(void **unused)
 {
-    (void) unused;
+    (void)unused;
     struct aw_queue queue;
     kit_open(&queue, SIZE, AW_FILE_CREATE | AW_FILE_CONSUMER);
     kit_append(&queue, 1, 10);
@@ -55,7 +55,7 @@ static void released_needs_no_sync(void **unused)
 
 static void waiting_has_an_end(void **unused)
 {
-    (void) unused;
+    (void)unused;
     struct aw_queue queue;
     kit_open(&queue, SIZE, AW_FILE_CREATE);
     kit_append(&queue, 1, 10);
@@ -84,7 +84,7 @@ static void waiting_has_an_end(void **unused)
 /* The dead one may have been told of a failure that the kernel reports once: nothing after it counts. */
 static void syncer_died(void **unused)
 {
-    (void) unused;
+    (void)unused;
     struct aw_queue queue;
     kit_open(&queue, SIZE, AW_FILE_CREATE | AW_FILE_CONSUMER);
     uint64_t seq = kit_append(&queue, 1, 10);
@@ -135,7 +135,7 @@ static void *append_and_sync(void *arg)
 
 static void followers(void **unused)
 {
-    (void) unused;
+    (void)unused;
     struct aw_queue queue;
     pthread_t threads[THREADS];
     void *what;
@@ -159,7 +159,7 @@ static struct aw_queue *grows;
 
 static bool fail_sync(int fd)
 {
-    (void) fd;
+    (void)fd;
     if (grows != NULL) { /* somebody appends while the disk fails */
         kit_append(grows, 100, 10);
         grows = NULL;
@@ -169,7 +169,7 @@ static bool fail_sync(int fd)
 
 static void failed_sync(void **unused)
 {
-    (void) unused;
+    (void)unused;
     struct aw_queue queue;
     kit_open(&queue, SIZE, AW_FILE_CREATE | AW_FILE_CONSUMER);
     uint64_t good = kit_append(&queue, 1, 10);
@@ -186,7 +186,8 @@ static void failed_sync(void **unused)
     assert_true(failed_end > bad_end);
     assert_true(aw_queue_is_committed(&queue, good));
     assert_false(aw_queue_is_committed(&queue, bad));
-    assert_int_equal(aw_queue_sync(&queue, good_end, WAIT_US), AW_QUEUE_OK); /* was durable before */
+    assert_int_equal(aw_queue_sync(&queue, good_end, WAIT_US),
+                     AW_QUEUE_OK); /* was durable before */
 
     /* The disk works again: a sync would now report success falsely for what was lost. */
     is_failing = false;
@@ -214,7 +215,7 @@ static void failed_sync(void **unused)
 /* What is published while fdatasync runs may miss it: only the tail from before counts. */
 static void appended_during_a_sync(void **unused)
 {
-    (void) unused;
+    (void)unused;
     struct aw_queue queue;
     kit_open(&queue, SIZE, AW_FILE_CREATE);
     kit_append(&queue, 1, 10);
@@ -232,7 +233,7 @@ static void appended_during_a_sync(void **unused)
 /* The tail cannot be read while the producers' lock is held by a stopped process: broken until it can. */
 static void failed_tail_is_found_later(void **unused)
 {
-    (void) unused;
+    (void)unused;
     struct aw_queue queue;
     int held[2], leave[2];
     char byte;
@@ -270,7 +271,7 @@ static void failed_tail_is_found_later(void **unused)
 /* Killed at each point of a sync, also of a failing one: nothing counts as durable that is not. */
 static void killed_at_every_point(void **unused)
 {
-    (void) unused;
+    (void)unused;
     size_t count, killed = 0;
     const char *const *names = aw_crash_names(&count);
     for (size_t i = 0; i < 2 * count; i++) {
@@ -313,12 +314,15 @@ static void killed_at_every_point(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_DIR(covered_by_one_sync), WITH_DIR(released_needs_no_sync),
-        WITH_DIR(waiting_has_an_end),  WITH_DIR(syncer_died),
+        WITH_DIR(covered_by_one_sync),
+        WITH_DIR(released_needs_no_sync),
+        WITH_DIR(waiting_has_an_end),
+        WITH_DIR(syncer_died),
         WITH_DIR(followers),
 #ifdef AW_CRASH_POINTS
         WITH_DIR(appended_during_a_sync),
-        WITH_DIR(failed_sync),         WITH_DIR(failed_tail_is_found_later),
+        WITH_DIR(failed_sync),
+        WITH_DIR(failed_tail_is_found_later),
         WITH_DIR(killed_at_every_point),
 #endif
     };

@@ -82,13 +82,16 @@ bool aw_apply_decode(const struct aw_apply_run *run, const struct aw_node *node,
 bool aw_apply_text(const struct aw_node *node, const char *name, const char *pointer,
                    const char **text, struct aw_err *err)
 {
-    const struct aw_node *member = node->type == AW_NODE_MAP ? aw_node_get(node, name) : NULL;
+    char where[64];
+    if (node->type != AW_NODE_MAP) {
+        return aw_apply_fail(err, pointer, "must be an object");
+    }
+    const struct aw_node *member = aw_node_get(node, name);
     *text = NULL;
     if (!member) {
         return true;
     }
     if (member->type != AW_NODE_STR || strlen(member->text) != member->len) {
-        char where[64];
         snprintf(where, sizeof(where), "%.40s/%s", pointer, name);
         return aw_apply_fail(err, where, "must be a text");
     }

@@ -12,6 +12,8 @@
 #include "src/aw_edge.h"
 #include "webhook_security.h"
 
+#define ASSET_ID_MAX 64 /* bytes, of an id that the file brings along */
+
 /* A list item that has a name: the stored row of this name (or NULL) and a copy of it to decode into. */
 static bool begin_named(struct aw_apply_run *run, const struct aw_node *node, const char *pointer,
                         const char *company_id, const struct aw_schema *schema, void **stored,
@@ -42,6 +44,9 @@ static bool apply_asset(struct aw_apply_run *run, const struct aw_node *node, co
     }
     row->company_id = company_id;
     if (id && !stored) {
+        if (strlen(id) < 1 || strlen(id) > ASSET_ID_MAX) {
+            return aw_apply_fail(err, aw_apply_at(run, pointer, "/id"), "must have 1 to 64 bytes");
+        }
         row->id = id; /* a new asset may bring its id along */
     }
     if (!aw_apply_decode(run, node, pointer, &aw_asset_schema, NULL, stored != NULL, row, err) ||

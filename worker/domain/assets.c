@@ -11,7 +11,8 @@ bool aw_asset_save(struct aw_tx *tx, const struct aw_asset *want, const struct a
     }
     struct aw_asset *row = AW_NEW(aw_tx_arena(tx), struct aw_asset);
     *row = *want;
-    row->id = old ? ((struct aw_asset *)old)->id : aw_new_id(aw_tx_arena(tx), act->now_ms);
+    row->id = old ? ((struct aw_asset *)old)->id : want->id;
+    row->id = row->id ? row->id : aw_new_id(aw_tx_arena(tx), act->now_ms);
     const struct aw_saving saving = {.schema = &aw_asset_schema,
                                      .noun = "asset",
                                      .permission = "view",

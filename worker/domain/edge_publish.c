@@ -72,9 +72,8 @@ static bool attach(struct aw_edge_publisher *publisher, struct aw_err *err)
     if (publisher->open) {
         return true;
     }
-    const struct aw_file_owner owner = {.uid = (uid_t)-1, .gid = (gid_t)-1};
     publisher->open =
-        aw_edge_open(&publisher->edge, publisher->path, 0, AW_FILE_CONSUMER, &owner, err);
+        aw_edge_open(&publisher->edge, publisher->path, 0, AW_FILE_CONSUMER, NULL, err);
     return publisher->open;
 }
 

@@ -77,9 +77,10 @@ sub connect_to
 sub fill
 {
     my ($connection, $deadline) = @_;
-    my $left = $deadline - time;
-    return 0 if $left <= 0;
-    return 0 unless IO::Select->new($connection->{socket})->can_read($left);
+    my $select = IO::Select->new($connection->{socket});
+    until ($select->can_read(0.1)) {    # a signal may interrupt it
+        return 0 if time > $deadline;
+    }
     my $got = sysread $connection->{socket}, $connection->{in}, 65536, length $connection->{in};
     $connection->{closed} = 1 unless $got;
     return $got;

@@ -43,7 +43,8 @@ sub send_until_term
     my $stop = 0;
     local $SIG{TERM} = sub { $stop = 1 };
     my %told = (acked => [], status => {}, cut => 0);
-    for (my $n = 0; !$stop; $n++) {
+    my $parent = getppid;
+    for (my $n = 0; !$stop && getppid == $parent; $n++) {
         my $connection = eval { connect_to($nginx->port) };
         if (!$connection) {
             sleep 0.01;

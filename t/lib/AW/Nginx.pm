@@ -332,6 +332,23 @@ sub records
     return map { JSON::PP::decode_json($_) } grep { /\A\{/ } split /\n/, $text;
 }
 
+# A consumer that drains the queue until the returned function is called, which gives the records back.
+sub follow
+{
+    my ($self) = @_;
+    my $path = "$self->{dir}/followed";
+    open my $out, '>', $path or croak "$path: $!";
+    my $pid = open3(my $in, '>&' . fileno $out, undef, "$TOOLS/aw_queue_dump", '--follow', $self->queue_path);
+    close $out;
+    return sub {
+        await('the queue is drained', sub { !grep { $_->{kind} ne 'filler' } $self->records });
+        close $in;
+        waitpid $pid, 0;
+        croak 'aw_queue_dump failed' if $?;
+        return map { JSON::PP::decode_json($_) } grep { /\A\{/ } split /\n/, slurp($path);
+    };
+}
+
 # Stops every append to the queue until the returned function is called; with a signal as argument the holder is
 # ended by it instead and leaves the mutex locked.
 sub hold_queue

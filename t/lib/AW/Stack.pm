@@ -28,11 +28,14 @@ sub new {
     $self->{dir} //= File::Temp::tempdir('aw-XXXXXX', DIR => $ENV{AW_TEST_DIR} // '/var/tmp');
     $self->{queue_dir} //= "$self->{dir}/queue";
     $self->{shm} = File::Temp::tempdir('aw-XXXXXX', DIR => -w '/dev/shm' ? '/dev/shm' : $self->{dir});
-    make_path(map { "$self->{dir}/$_" } qw(data logs tmp queue));
+    make_path(map { "$self->{dir}/$_" } qw(data logs tmp queue sock));
     chmod 0755, $self->{dir};
     $self->{port} //= free_port();
     if ($> == 0) {
         chown((getpwnam 'nobody')[2], -1, "$self->{dir}/tmp");
+        # The worker's socket takes the group of its folder.
+        chown(-1, (getgrnam 'nogroup')[2], "$self->{dir}/sock");
+        chmod 02750, "$self->{dir}/sock";
         system('install', '-m', '644', $self->{module}, "$self->{dir}/module.so") == 0 or die 'cannot copy the module';
         $self->{module} = "$self->{dir}/module.so";
     }
@@ -97,7 +100,7 @@ http {
     alertwhisper_queue $self->{queue_dir}/queue $self->{queue_size} ids=$self->{ids};
     alertwhisper_edge_table $self->{shm}/edge 4m;
     $self->{conf}
-    upstream alertwhisper_api { server unix:$dir/api.sock; keepalive 16; }
+    upstream alertwhisper_api { server unix:$dir/sock/api.sock; keepalive 16; }
     server {
         listen 127.0.0.1:$self->{port} backlog=4096;
         location = /api/webhooks/alerts { alertwhisper_ingest; alertwhisper_ack $self->{ack}; }
@@ -128,7 +131,7 @@ store {
     uri = "$uri"
 }
 api {
-    socket = "$dir/api.sock"
+    socket = "$dir/sock/api.sock"
 }
 EOT
     return;

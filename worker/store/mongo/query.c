@@ -64,18 +64,46 @@ static const enum aw_op opposite[] = {
     [AW_OP_LE] = AW_OP_GT,
 };
 
-/* A time of 0 is stored as null, which no comparison of the server ever matches. */
-static bool holds_for_zero(enum aw_op op, int64_t number)
+static bool holds(enum aw_op op, int64_t value, int64_t number)
 {
-    return op == AW_OP_GT   ? 0 > number
-           : op == AW_OP_GE ? 0 >= number
-           : op == AW_OP_LT ? 0 < number
-                            : 0 <= number;
+    switch (op) {
+    case AW_OP_EQ:
+        return value == number;
+    case AW_OP_NE:
+        return value != number;
+    case AW_OP_GT:
+        return value > number;
+    case AW_OP_GE:
+        return value >= number;
+    case AW_OP_LT:
+        return value < number;
+    case AW_OP_LE:
+        return value <= number;
+    case AW_OP_IN:
+        break;
+    }
+    return false;
 }
 
+/* Any condition on a truth value says which of the two it allows. */
+static void append_truths(bson_t *inner, enum aw_op op, int64_t number)
+{
+    static const char *const places[] = {"0", "1"};
+    bson_t list;
+    size_t n = 0;
+    bson_append_array_begin(inner, "$in", -1, &list);
+    for (int truth = 0; truth <= 1; truth++) {
+        if (holds(op, truth, number)) {
+            bson_append_bool(&list, places[n++], -1, truth);
+        }
+    }
+    bson_append_array_end(inner, &list);
+}
+
+/* A time of 0 is stored as null, which no comparison of the server ever matches. */
 static void append_time_order(bson_t *inner, enum aw_op op, int64_t ms)
 {
-    if (!holds_for_zero(op, ms)) {
+    if (!holds(op, 0, ms)) {
         bson_append_date_time(inner, operators[op], -1, ms);
         return;
     }
@@ -91,7 +119,7 @@ static void append_cond(bson_t *doc, const struct aw_query *query, const struct 
 {
     const struct aw_field *field = field_of(query, cond->field);
     const char *name = aw_mongo_name(cond->field);
-    if (cond->op == AW_OP_EQ) {
+    if (cond->op == AW_OP_EQ && field->type != AW_T_BOOL) {
         append_value(doc, name, field, cond->text, cond->number);
         return;
     }
@@ -99,6 +127,8 @@ static void append_cond(bson_t *doc, const struct aw_query *query, const struct 
     bson_append_document_begin(doc, name, -1, &inner);
     if (cond->op == AW_OP_IN) {
         append_in(&inner, &cond->in);
+    } else if (field->type == AW_T_BOOL) {
+        append_truths(&inner, cond->op, cond->number);
     } else if (field->type == AW_T_TIME && cond->op != AW_OP_NE) {
         append_time_order(&inner, cond->op, cond->number);
     } else {
