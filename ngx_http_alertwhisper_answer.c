@@ -117,7 +117,7 @@ static ngx_http_alertwhisper_answer_t  ngx_http_alertwhisper_answers[] = {
 
     { NGX_HTTP_SERVICE_UNAVAILABLE, ngx_string("queue_broken"),
       ngx_string("Queue Unusable"),
-      NGX_HTTP_ALERTWHISPER_UNCOUNTED, 30, NGX_LOG_CRIT }
+      NGX_HTTP_ALERTWHISPER_UNCOUNTED, 5, NGX_LOG_CRIT }
 };
 
 

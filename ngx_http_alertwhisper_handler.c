@@ -5,9 +5,9 @@
  * The body is read before any answer, refusals included: an early answer would
  * leave the body on the connection, where it could be taken for the next
  * request, and HTTP/2 clients lose answers that are followed by a reset.  Two
- * exceptions close the connection instead: a client that waits for "100
- * Continue" and is refused for its headers, and a Content-Length over the
- * limit.
+ * exceptions, of HTTP/1 alone, close the connection instead: a client that
+ * waits for "100 Continue" and is refused for its headers, and a
+ * Content-Length over the limit.
  */
 
 
@@ -48,7 +48,9 @@ ngx_http_alertwhisper_handler(ngx_http_request_t *r)
 
     ngx_http_alertwhisper_check_headers(r, ctx);
 
-    if (ctx->verdict == NGX_HTTP_AW_SIZE) {
+    if (ctx->verdict == NGX_HTTP_AW_SIZE
+        && r->http_version <= NGX_HTTP_VERSION_11)
+    {
         return ngx_http_alertwhisper_answer_unread(r, ctx);
     }
 

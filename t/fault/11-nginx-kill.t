@@ -32,7 +32,9 @@ for my $what (qw(worker reload upgrade master)) {
     $stack->drained;
     my $got = $stack->ledger(floor => $sent->{deliveries});
     ok $got->{good}, "$what, $times{$what} times" or diag explain $got;
-    is $sent->{answers}{0} // 0, 0, "$what cuts no request" if $what eq 'reload' || $what eq 'upgrade';
+    # Idle connections may be closed as the client writes to them; a request that was accepted must get its answer.
+    is $sent->{acked} - $sent->{duplicates}, $sent->{deliveries}, "$what: every accepted request gets its answer"
+        if $what eq 'reload' || $what eq 'upgrade';
     note explain { sent => $sent, ledger => $got };
 }
 $stack->end_worker;

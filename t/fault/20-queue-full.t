@@ -16,7 +16,7 @@ is_deeply [sort keys %{ $full->{answers} }], [200, 503], 'and nothing else';
 my $info = $stack->queue_info;
 cmp_ok $info->{fill_percent}, '>=', 75, 'filled to the high-water mark';
 cmp_ok $info->{fill_percent}, '<=', 81, 'and not beyond it';
-my $answer = HTTP::Tiny->new->post($stack->url('/api/webhooks/alerts'), { content => 'x' });
+my $answer = HTTP::Tiny->new->post($stack->url('/api/webhooks/alerts'), { content => 'x', headers => { 'Content-Type' => 'application/json' } });
 is $answer->{status}, 401, 'a bad key is still a bad key';
 kill 'CONT', $stack->{worker};
 my $again = $stack->load_wait($stack->load_start(count => 1000, connections => 32, retry => ''));

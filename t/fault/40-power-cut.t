@@ -33,12 +33,13 @@ my $load = $stack->load_start(seconds => 3600, count => 1500 * $cuts, rate => 12
 srand 42;
 for my $cut (1 .. $cuts) {
     sleep 0.3 + rand 0.5;
-    my @pids = ($stack->{worker}, $stack->nginx_pid, $stack->nginx_workers);
+    kill 'STOP', $stack->nginx_pid;
+    my @pids = ($stack->{worker}, $stack->nginx_pid, AW::Stack::children_of($stack->nginx_pid));
     kill 'STOP', @pids;
     run('cp', '--sparse=always', "$home/image." . ($cut - 1), "$home/image.$cut");
     kill 'KILL', @pids;
     $stack->end_worker('KILL');
-    AW::Stack::wait_for('nginx is dead', sub { !grep { kill 0, $_ } @pids });
+    AW::Stack::wait_for('nginx is dead', sub { !grep { !AW::Stack::is_dead($_) } @pids });
     run('umount', $mount);
     unlink "$home/image." . ($cut - 1), glob "$stack->{shm}/*";
     run('mount', '-o', 'loop', "$home/image.$cut", $mount);

@@ -1,12 +1,14 @@
 /* aw_load.c - sends signed alerts and writes a ledger line for each attempt, after its answer came.
  *
  * usage: aw_load TARGET.json --ledger FILE (--count N | --seconds S) [--rate R] [--connections C] [--copies M]
- *                [--signatures K] [--retry] [--seed X] [--path /P] [--times FILE]
+ *                [--signatures K] [--retry] [--seed X] [--path /P] [--times FILE] [--prepared]
  * TARGET.json: {"port":N,"companies":[{"company_id","api_key","hmac_secret","assets":[...]}]}
  * Without --rate the loop is closed: every connection sends as soon as it has its answer. With it the loop is open
  * and latency counts from the scheduled instant. --copies sends each delivery 1..M times at once; --retry sends a
  * delivery again (signed again every second time) until it got a 2xx or a refusal that is final. --times writes
  * "delivery_id mono_us" of each 200 (CLOCK_MONOTONIC), for latency measured across processes.
+ * --prepared makes and signs all --count deliveries and opens all connections before the clock starts, so that the
+ * tool costs little while it measures; nothing in it may be older than the clock skew when it is sent.
  * Ledger line: seq attempt company delivery_id sha256(body) status alert_id durability code
  * Last line on stdout: one JSON object with the figures. */
 #include <getopt.h>
@@ -14,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "load_conn.h"
@@ -22,6 +26,7 @@
 #include "worker/base/vec.h"
 
 #define TIMEOUT_US 15000000
+#define CONNECT_US 10000000
 #define HISTOGRAM  2000000 /* one bucket per 10 us, 20 s */
 
 struct task {
@@ -38,6 +43,8 @@ static struct {
     double rate;
     unsigned connections, copies;
     bool retry;
+    struct delivery **prepared;
+    uint64_t begun; /* deliveries */
     FILE *ledger, *times;
     struct load_conn *conns;
     AW_VEC(struct task) waiting; /* retries, by due time as they come */
@@ -148,7 +155,7 @@ static void finish(struct load_conn *conn, const struct load_answer *answer, int
 
 static bool more_to_make(int64_t now)
 {
-    return load.target.made < load.count &&
+    return load.begun < load.count &&
            (load.seconds == 0 || now - load.started_us < load.seconds * 1000000);
 }
 
@@ -165,14 +172,15 @@ static bool next_task(struct task *task, int64_t now)
     if (!more_to_make(now)) {
         return false;
     }
-    int64_t due = load.rate > 0
-                      ? load.started_us + (int64_t)((double)load.target.made * 1e6 / load.rate)
-                      : now;
+    int64_t due =
+        load.rate > 0 ? load.started_us + (int64_t)((double)load.begun * 1e6 / load.rate) : now;
     if (due > now) {
         return false;
     }
-    task->delivery = load_delivery_make(&load.target);
+    task->delivery =
+        load.prepared != NULL ? load.prepared[load.begun] : load_delivery_make(&load.target);
     task->due_us = due;
+    load.begun++;
     return true;
 }
 
@@ -222,9 +230,39 @@ static void tend_connections(int64_t now)
     }
 }
 
-static void run(int epoll)
+/* Waits for events, not past the instant `until_us`, and handles them. */
+static void turn(int epoll, int64_t until_us)
 {
     struct epoll_event events[256];
+    int64_t now = aw_clock_mono_us(), left = until_us > now ? until_us - now : 0;
+    struct timespec timeout = {.tv_sec = left / 1000000, .tv_nsec = left % 1000000 * 1000};
+    int n = epoll_pwait2(epoll, events, 256, &timeout, NULL);
+
+    now = aw_clock_mono_us();
+    for (int i = 0; i < n; i++) {
+        struct load_conn *conn = events[i].data.ptr;
+        struct load_answer answer;
+        if (conn->state != LOAD_CLOSED && load_conn_event(conn, events[i].events, &answer)) {
+            if (conn->task != NULL) {
+                finish(conn, &answer, now);
+            }
+        }
+    }
+}
+
+/* When something is to be sent that is not there yet; events come before that. */
+static int64_t next_due(int64_t now)
+{
+    int64_t due = now + (load.waiting.n > 0 ? 1000 : 10000);
+    int64_t next = load.rate > 0 && load.begun < load.count
+                       ? load.started_us + (int64_t)((double)load.begun * 1e6 / load.rate)
+                       : due;
+    /* Past its time: no connection was free. */
+    return next > now && next < due ? next : next <= now ? now + 1000 : due;
+}
+
+static void run(int epoll)
+{
     int64_t tended = 0;
 
     load.started_us = aw_clock_mono_us();
@@ -235,20 +273,41 @@ static void run(int epoll)
             tended = now;
         }
         feed(now);
-        if (!more_to_make(now) && load.settled == load.target.made) {
+        if (!more_to_make(now) && load.settled == load.begun) {
             return;
         }
-        int n = epoll_wait(epoll, events, 256, load.rate > 0 || load.waiting.n > 0 ? 1 : 10);
-        now = aw_clock_mono_us();
-        for (int i = 0; i < n; i++) {
-            struct load_conn *conn = events[i].data.ptr;
-            struct load_answer answer;
-            if (conn->state != LOAD_CLOSED && load_conn_event(conn, events[i].events, &answer)) {
-                if (conn->task != NULL) {
-                    finish(conn, &answer, now);
-                }
-            }
+        turn(epoll, next_due(now));
+    }
+}
+
+static bool all_connected(void)
+{
+    for (unsigned i = 0; i < load.connections; i++) {
+        if (load.conns[i].state != LOAD_IDLE) {
+            return false;
         }
+    }
+    return true;
+}
+
+static void prepare(int epoll)
+{
+    int64_t began;
+
+    load.prepared = calloc(load.count, sizeof(struct delivery *));
+    if (load.prepared == NULL) {
+        load_die("out of memory");
+    }
+    for (uint64_t i = 0; i < load.count; i++) {
+        load.prepared[i] = load_delivery_make(&load.target);
+    }
+    began = aw_clock_mono_us();
+    for (int64_t now = began; !all_connected(); now = aw_clock_mono_us()) {
+        if (now - began > CONNECT_US) {
+            load_die("not all connections could be opened");
+        }
+        tend_connections(now);
+        turn(epoll, now + 10000);
     }
 }
 
@@ -272,7 +331,7 @@ static void report(void)
     printf("{\"deliveries\":%llu,\"acked\":%llu,\"duplicates\":%llu,\"unsettled\":%llu,\"seconds\":"
            "%.3f,"
            "\"per_second\":%.0f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"p999_ms\":%.3f,\"answers\":{",
-           (unsigned long long)load.target.made, (unsigned long long)load.answers[200],
+           (unsigned long long)load.begun, (unsigned long long)load.answers[200],
            (unsigned long long)load.duplicates, (unsigned long long)load.refused, seconds,
            (double)load.answers[200] / seconds, percentile(0.50), percentile(0.99),
            percentile(0.999));
@@ -285,14 +344,22 @@ static void report(void)
     printf("}}\n");
 }
 
-static void read_options(int argc, char **argv)
+static bool read_options(int argc, char **argv)
 {
-    static const struct option options[] = {{"ledger", 1, 0, 'l'},      {"count", 1, 0, 'n'},
-                                            {"seconds", 1, 0, 's'},     {"rate", 1, 0, 'r'},
-                                            {"connections", 1, 0, 'c'}, {"copies", 1, 0, 'm'},
-                                            {"signatures", 1, 0, 'k'},  {"retry", 0, 0, 'R'},
-                                            {"seed", 1, 0, 'x'},        {"path", 1, 0, 'p'},
-                                            {"times", 1, 0, 't'},       {0}};
+    static const struct option options[] = {{"ledger", 1, 0, 'l'},
+                                            {"count", 1, 0, 'n'},
+                                            {"seconds", 1, 0, 's'},
+                                            {"rate", 1, 0, 'r'},
+                                            {"connections", 1, 0, 'c'},
+                                            {"copies", 1, 0, 'm'},
+                                            {"signatures", 1, 0, 'k'},
+                                            {"retry", 0, 0, 'R'},
+                                            {"seed", 1, 0, 'x'},
+                                            {"path", 1, 0, 'p'},
+                                            {"times", 1, 0, 't'},
+                                            {"prepared", 0, 0, 'P'},
+                                            {0}};
+    bool prepared = false;
     int o;
 
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -330,6 +397,9 @@ static void read_options(int argc, char **argv)
         case 't':
             load.times = fopen(optarg, "w");
             break;
+        case 'P':
+            prepared = true;
+            break;
         default:
             load_die("unknown option");
         }
@@ -337,6 +407,10 @@ static void read_options(int argc, char **argv)
     if (optind + 1 != argc || (load.count == UINT64_MAX && load.seconds == 0)) {
         load_die("usage: aw_load TARGET.json --ledger FILE (--count N | --seconds S) [options]");
     }
+    if (prepared && load.count == UINT64_MAX) {
+        load_die("--prepared needs --count");
+    }
+    return prepared;
 }
 
 int main(int argc, char **argv)
@@ -344,7 +418,10 @@ int main(int argc, char **argv)
     struct aw_arena *arena = aw_arena_create(0);
     int epoll = epoll_create1(EPOLL_CLOEXEC);
 
-    read_options(argc, argv);
+    bool prepared = read_options(argc, argv);
+
+    /* The kernel would let a timer sleep 50 us too long. */
+    (void)prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
     load_target_read(&load.target, argv[optind], arena);
     load.histogram = calloc(HISTOGRAM, sizeof(*load.histogram));
     load.conns = calloc(load.connections, sizeof(*load.conns));
@@ -353,6 +430,9 @@ int main(int argc, char **argv)
     }
     for (unsigned i = 0; i < load.connections; i++) {
         load_conn_init(&load.conns[i], epoll);
+    }
+    if (prepared) {
+        prepare(epoll);
     }
     run(epoll);
     report();
@@ -365,6 +445,10 @@ int main(int argc, char **argv)
     if (load.times != NULL) {
         fclose(load.times);
     }
+    for (; load.prepared != NULL && load.begun < load.count; load.begun++) {
+        load_delivery_free(load.prepared[load.begun]);
+    }
+    free(load.prepared);
     free(load.conns);
     free(load.histogram);
     aw_vec_free(&load.waiting);

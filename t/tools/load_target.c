@@ -25,9 +25,13 @@ uint64_t load_random(struct load_target *target)
 
 static void to_hex(const uint8_t *bytes, size_t n, char *text)
 {
+    static const char digits[] = "0123456789abcdef";
+
     for (size_t i = 0; i < n; i++) {
-        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+        text[2 * i] = digits[bytes[i] >> 4];
+        text[2 * i + 1] = digits[bytes[i] & 15];
     }
+    text[2 * n] = '\0';
 }
 
 void load_delivery_sign(struct delivery *d)

@@ -187,7 +187,7 @@ static void verify(uint64_t producers)
 static void killed_at_any_time(void **unused)
 {
     (void)unused;
-    uint64_t seed = (uint64_t)time(NULL), killed = 0;
+    uint64_t seed = (uint64_t)time(NULL);
     print_message("seed=%llu\n", (unsigned long long)seed);
     for (int round = 0; round < 25; round++) {
         pid_t children[PRODUCERS];

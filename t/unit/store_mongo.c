@@ -187,7 +187,7 @@ static void test_journal_row_limits(void **state)
     assert_non_null(fits);
     bson_destroy(fits);
     assert_null(aw_mongo_journal_row(&self, many, AW_COUNT(many), &err));
-    assert_int_equal(err.kind, AW_ERR_TOO_LARGE);
+    assert_int_equal(err.kind, AW_ERR_INVALID);
     assert_string_equal(err.code, "store.too_large");
     free(big);
 }

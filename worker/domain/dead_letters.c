@@ -98,17 +98,18 @@ bool aw_dead_letter_retry(struct aw_tx *tx, const struct aw_scope *scope, const 
     if (!find_letter(tx, scope, id, &letter, err)) {
         return false;
     }
-    struct aw_ingest_item item = {.reason = "its bytes are damaged"};
+    struct aw_ingest_item *item = AW_NEW(arena, struct aw_ingest_item);
+    item->reason = "its bytes are damaged";
     const struct aw_record_head *record = record_of(letter, arena);
     if (record != NULL) {
-        aw_ingest_decode(record, "letter", arena, &item);
+        aw_ingest_decode(record, "letter", arena, item);
     }
-    if (item.reason != NULL) {
+    if (item->reason != NULL) {
         return aw_fail(err, AW_ERR_INVALID, "dead_letter.record",
-                       "The record cannot become an alert: %s", item.reason);
+                       "The record cannot become an alert: %s", item->reason);
     }
     struct aw_ingest_batch batch = {.ingest = aw_ingest_create(),
-                                    .items = &item,
+                                    .items = item,
                                     .n = 1,
                                     .now_ms = now_ms};
     bool ok = aw_ingest_unit(tx, &batch, err);

@@ -53,20 +53,23 @@ static bool add_keys(struct builder *b, struct aw_err *err)
     if (!all_of(b, &aw_api_key_schema, "company_id", &rows, err)) {
         return false;
     }
-    struct aw_edge_key_in *keys = AW_NEW_N(b->arena, struct aw_edge_key_in, rows.n + 1);
+    struct aw_edge_key_in *keys = AW_NEW_N(b->arena, struct aw_edge_key_in, rows.n + 1),
+                          *key = keys;
     for (size_t i = 0; i < rows.n; i++) {
         const struct aw_api_key *row = rows.v[i];
         struct aw_edge_company_in *company = company_of(b, row->company_id);
+        *key = (struct aw_edge_key_in){.expires_s = 0};
         if (!company) {
             continue;
         }
-        if (!fill_key(row, &keys[i])) {
+        if (!fill_key(row, key)) {
             aw_log(AW_LOG_ERROR, "edge.bad_key", AW_S("company_id", row->company_id),
                    AW_S("key", row->id));
-            keys[i] = (struct aw_edge_key_in){.expires_s = 1}; /* a key that nobody can present */
+            continue;
         }
-        company->keys = company->keys ? company->keys : &keys[i];
+        company->keys = company->keys ? company->keys : key;
         company->key_count++;
+        key++;
     }
     return true;
 }

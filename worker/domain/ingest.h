@@ -46,7 +46,8 @@ struct aw_ingest_counts {
 };
 struct aw_ingest_batch {
     struct aw_ingest *ingest;
-    const struct aw_ingest_item *items; /* in order of arrival */
+    const struct aw_ingest_item
+        *items; /* in order of arrival; they live until the unit has ended */
     size_t n;
     int64_t now_ms;                 /* for dead letters only: decisions use received times (W11) */
     struct aw_ingest_counts counts; /* out: of the last run */

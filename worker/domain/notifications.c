@@ -10,7 +10,7 @@
 struct ringing {
     const char *id;
     size_t order;
-    const struct aw_alert *newest;
+    const struct aw_alert *first, *newest;
     int64_t count;
 };
 
@@ -91,7 +91,7 @@ static void ring_one(struct aw_tx *tx, const struct ringing *ringing,
         .asset_name = alert->asset_name,
         .signature = alert->signature,
         .count = ringing->count + (unread ? old->count : 0),
-        .created_at = unread ? old->created_at : alert->created_at,
+        .created_at = unread ? old->created_at : ringing->first->created_at,
         .updated_at = alert->created_at};
     if (old == NULL) {
         aw_tx_insert(tx, &aw_notification_schema, row);

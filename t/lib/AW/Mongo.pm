@@ -4,6 +4,7 @@ package AW::Mongo;
 #
 #   my $server = AW::Mongo->start('java');       # or 'ferretdb', 'java-h2' (on disk)
 #   $server->uri('name');                        # mongodb://127.0.0.1:PORT/name
+#   $server->database('name');                   # the same, made ready for more than a few rows
 #   $server->kill; $server->restart;             # same port, same folder
 #
 # It ends with the object. 'java' forgets everything when it ends; 'ferretdb' keeps every acknowledged write, also
@@ -15,6 +16,8 @@ use File::Basename qw(dirname);
 use File::Spec;
 use File::Temp ();
 use IO::Select;
+use IO::Socket::INET;
+use POSIX ();
 
 my $top = File::Spec->rel2abs(dirname(__FILE__) . '/../../..');
 my $ready_seconds = 60;
@@ -51,7 +54,9 @@ sub restart {
     my $pid = fork() // die "fork: $!";
     if (!$pid) {
         open STDOUT, '>&', $in or die "dup: $!";
-        exec $command{$self->{kind}}->($self->{port}, $self->{dir}) or die "exec: $!";
+        no warnings 'exec';
+        exec $command{$self->{kind}}->($self->{port}, $self->{dir});
+        POSIX::_exit(127);
     }
     close $in;
     @$self{qw(pid out)} = ($pid, $out);
@@ -67,6 +72,50 @@ sub restart {
 sub pid { return $_[0]{pid} }
 sub kind { return $_[0]{kind} }
 sub uri { my ($self, $name) = @_; return "mongodb://127.0.0.1:$self->{port}/" . ($name // '') }
+
+# mongo-java-server finds {_id, version}, with which every replace is addressed, by an index on exactly these two
+# only; other servers take the one on _id.
+my @replaced = qw(alerts deliveries incidents open_keys notifications meta);
+
+sub database {
+    my ($self, $name) = @_;
+    if ($self->{kind} =~ /^java/) {
+        for my $collection (@replaced) {
+            $self->_command($name, createIndexes => $collection,
+                indexes => {0 => [key => [_id => 1, version => 1], name => 'test_id_version', unique => \1]});
+        }
+    }
+    return $self->uri($name);
+}
+
+# A document as BSON: [pairs] is a document, {index => ...} an array, \1 a truth, digits an int32, the rest text.
+sub _bson {
+    my (@pairs) = @_;
+    my $body = '';
+    while (my ($key, $value) = splice @pairs, 0, 2) {
+        my ($type, $bytes) =
+              ref $value eq 'ARRAY'  ? (3,  _bson(@$value))
+            : ref $value eq 'HASH'   ? (4,  _bson(%$value))
+            : ref $value eq 'SCALAR' ? (8,  chr $$value)
+            : $value =~ /^\d+$/      ? (16, pack 'V', $value)
+            :                          (2,  pack('V', length($value) + 1) . "$value\0");
+        $body .= chr($type) . "$key\0$bytes";
+    }
+    return pack('V', length($body) + 5) . "$body\0";
+}
+
+# One command as OP_MSG (opcode 2013); dies unless the reply says ok: 1.
+sub _command {
+    my ($self, $database, @command) = @_;
+    my $socket = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$self->{port}") or die "AW::Mongo: $!\n";
+    my $body = pack('VC', 0, 0) . _bson(@command, '$db' => $database);
+    print $socket pack('V4', 16 + length $body, 1, 0, 2013) . $body or die "AW::Mongo: $!\n";
+    $socket->flush;
+    read($socket, my $head, 16) == 16 or die "AW::Mongo: no reply\n";
+    read $socket, my $reply, unpack('V', $head) - 16;
+    $reply =~ /\x01ok\0\0\0\0\0\0\0\xf0\x3f|\x10ok\0\x01\0\0\0/ or die "AW::Mongo: $command[0] was refused\n";
+    return;
+}
 
 sub stop { return $_[0]->_end('TERM') }
 sub kill { return $_[0]->_end('KILL') } ## no critic: named after what it does

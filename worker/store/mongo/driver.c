@@ -76,7 +76,7 @@ bool aw_mongo_connect(struct aw_mongo *self, struct aw_mongo_reader *reader, str
     reader->self = self;
     reader->client = mongoc_client_pool_pop(self->pool);
     if (reader->client == NULL) {
-        return aw_fail(err, AW_ERR_BUSY, "store.busy",
+        return aw_fail(err, AW_ERR_BUSY, "store.connections",
                        "every connection to the database is in use");
     }
     reader->db = mongoc_client_get_database(reader->client, mongoc_uri_get_database(self->uri));

@@ -68,7 +68,7 @@ bson_t *aw_mongo_journal_row(struct aw_mongo *self, const struct aw_write *write
     bson_append_array_end(row, &list);
     if (!is_small) {
         bson_destroy(row);
-        aw_fail(err, AW_ERR_TOO_LARGE, "store.too_large", "a unit of %zu writes is over %d MiB", n,
+        aw_fail(err, AW_ERR_INVALID, "store.too_large", "a unit of %zu writes is over %d MiB", n,
                 ROW_MAX >> 20);
         return NULL;
     }

@@ -99,7 +99,7 @@ bool aw_mongo_check(struct aw_mongo *self, const struct aw_write *writes, size_t
 bool aw_mongo_apply(struct aw_mongo *self, const bson_t *row, struct aw_err *err);
 
 /* --- journal.c --- */
-/* Makes a row for the next slot; INVALID store.refused, TOO_LARGE store.too_large (make smaller
+/* Makes a row for the next slot; INVALID store.refused, INVALID store.too_large (make smaller
  * units). */
 bson_t *aw_mongo_journal_row(struct aw_mongo *self, const struct aw_write *writes, size_t n,
                              struct aw_err *err);

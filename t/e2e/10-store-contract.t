@@ -1,0 +1,51 @@
+#!/usr/bin/env perl
+# The store contract and the faults of the MongoDB driver, on every MongoDB server of the tests (and on a real one, if
+# AW_TEST_MONGO_URI names it). Each unit test prints its own TAP; it is passed on as a subtest.
+use strict;
+use warnings;
+use FindBin qw($Bin);
+use lib "$Bin/../lib";
+use Test::More;
+use AW::Mongo;
+
+chdir "$Bin/../..";
+my @programs = map { "build/crash/t/unit/$_.t" } qw(store_contract store_query store_mongo store_mongo_faults);
+# With crash points: the driver is killed at each of them.
+system('make', '-s', '-j2', 'MODE=crash', @programs) == 0 or BAIL_OUT('the unit tests do not build');
+
+sub judge {
+    my ($out) = @_;
+    my @lines = <$out>;
+    close $out;
+    my $rc = $?;
+    my ($planned) = map { /^1\.\.(\d+)$/ ? $1 : () } @lines;
+    my @cases = grep { /^(?:not )?ok \d+/ } @lines;
+    is(scalar @cases, $planned, 'runs what it planned') or diag(@lines);
+    for my $case (@cases) {
+        chomp $case;
+        ok($case =~ /^ok \d+ (?!.*# SKIP)/, $case =~ s/^(?:not )?ok \d+ -? ?//r);
+    }
+    is($rc, 0, 'exit code') or diag(grep { !/^ok / } @lines);
+    return;
+}
+
+my %servers = map { $_ => AW::Mongo->start($_) } AW::Mongo->kinds;
+my %uris = map { $_ => $servers{$_}->uri('contract') } keys %servers;
+$uris{given} = $ENV{AW_TEST_MONGO_URI} if $ENV{AW_TEST_MONGO_URI};
+
+# All at once, each in a database of its own: they mostly wait for the client library to look for its server again.
+my @runs;
+local $ENV{AW_TEST_STORE} = 'mongo';
+for my $kind (sort keys %uris) {
+    for my $program (@programs) {
+        local $ENV{AW_TEST_MONGO_URI} = $uris{$kind};
+        open my $out, '-|', "$program 2>/dev/null" or BAIL_OUT("$program: $!");
+        my ($name) = $program =~ m{([^/]+)\.t$};
+        push @runs, ["$name on $kind", $out];
+    }
+}
+for my $run (@runs) {
+    my ($name, $out) = @$run;
+    subtest $name => sub { judge($out) };
+}
+done_testing;
