@@ -26,6 +26,9 @@
 /* requests answered after one sync; more of them wait for the next one */
 #define NGX_HTTP_ALERTWHISPER_BATCH     1024
 
+/* seconds for which an identity that comes from the content is known */
+#define NGX_HTTP_ALERTWHISPER_CONTENT_MEMORY  300
+
 #define NGX_HTTP_ALERTWHISPER_DISK      0
 #define NGX_HTTP_ALERTWHISPER_MEMORY    1
 
@@ -170,10 +173,26 @@ typedef struct {
 } ngx_http_alertwhisper_ctx_t;
 
 
+/* ngx_http_alertwhisper_conf.c */
+
+void *ngx_http_alertwhisper_create_main_conf(ngx_conf_t *cf);
+char *ngx_http_alertwhisper_init_main_conf(ngx_conf_t *cf, void *conf);
+void *ngx_http_alertwhisper_create_loc_conf(ngx_conf_t *cf);
+char *ngx_http_alertwhisper_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+
 /* ngx_http_alertwhisper_files.c */
 
 char *ngx_http_alertwhisper_add_zone(ngx_conf_t *cf,
     ngx_http_alertwhisper_main_conf_t *amcf);
+ngx_int_t ngx_http_alertwhisper_directory(ngx_str_t *path, char *dir);
+void ngx_http_alertwhisper_log_err(ngx_uint_t level, ngx_log_t *log,
+    struct aw_err *err, ngx_str_t *path, ngx_http_alertwhisper_place_t *place);
+
+/* ngx_http_alertwhisper_inspect.c */
+
+ngx_int_t ngx_http_alertwhisper_test_files(
+    ngx_http_alertwhisper_main_conf_t *amcf, ngx_log_t *log);
 
 /* ngx_http_alertwhisper_handler.c */
 
@@ -184,8 +203,9 @@ ngx_http_alertwhisper_ctx_t *ngx_http_alertwhisper_create_ctx(
     ngx_http_request_t *r);
 
 /*
- * ngx_http_alertwhisper_check.c: each sets ctx->verdict when it refuses, and
- * is called only while the verdict is pending (but see _check_body())
+ * ngx_http_alertwhisper_headers.c, ngx_http_alertwhisper_check.c: each sets
+ * ctx->verdict when it refuses, and is called only while the verdict is
+ * pending (but see _check_body())
  */
 
 void ngx_http_alertwhisper_check_headers(ngx_http_request_t *r,

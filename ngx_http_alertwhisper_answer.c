@@ -210,7 +210,8 @@ ngx_http_alertwhisper_answer_taken(ngx_http_request_t *r,
 
     p = ngx_pnalloc(r->pool,
                     sizeof(NGX_HTTP_AW_RECEIVED)
-                    + sizeof("\"duplicate\":true,\"alert_id\":\"\",") + AW_ID_TEXT
+                    + sizeof("\"duplicate\":true,\"alert_id\":\"\",")
+                    + AW_ID_TEXT
                     + sizeof("\"durability\":\"memory\"}\n")
                     + sizeof(NGX_HTTP_AW_DRY));
     if (p == NULL) {

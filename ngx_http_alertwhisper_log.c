@@ -135,7 +135,8 @@ ngx_http_alertwhisper_mask_init(ngx_conf_t *cf)
     ngx_http_core_main_conf_t          *cmcf;
     ngx_http_alertwhisper_main_conf_t  *amcf;
 
-    amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_alertwhisper_module);
+    amcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_alertwhisper_module);
 
     if (!amcf->ingest) {
         return NGX_OK;

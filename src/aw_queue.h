@@ -34,8 +34,10 @@ struct aw_queue {
 };
 
 /* Opens, creates or recovers the file. `size` of the whole file in bytes, 0 = whatever it has.
- * Codes: queue.absent (errno ENOENT, NOT_FOUND), queue.size, queue.format, queue.version, queue.owner,
- * queue.busy (second consumer, CONFLICT), queue.volatile (tmpfs), queue.io, queue.space. */
+ * A file of another boot, or with nonsense in its live words, is recovered by the first to attach, only while nobody
+ * else is attached. A making that was cut off is gone on with by AW_FILE_CREATE, and is absent for others.
+ * Codes: queue.absent (NOT_FOUND), queue.size, queue.format, queue.version, queue.owner, queue.busy (second consumer,
+ * or recovery while attached elsewhere; CONFLICT), queue.volatile (memory file system), queue.io, queue.space. */
 AW_MUST_CHECK bool aw_queue_open(struct aw_queue *queue, const char *path, uint64_t size,
                                  unsigned how, const struct aw_file_owner *owner,
                                  struct aw_err *err);

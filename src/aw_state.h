@@ -34,7 +34,8 @@ struct aw_state {
 };
 
 /* Opens or, with AW_FILE_CREATE, creates PATH for this queue. `ids` entries are rounded up to sets, 0 = whatever the
- * file has. AW_FILE_INSPECT in `how` opens read-only and changes nothing. With AW_FILE_CREATE a file of another boot,
+ * file has. AW_FILE_INSPECT in `how` opens read-only and changes nothing: for a short look; who keeps the file
+ * attaches, so that nobody cuts it meanwhile. With AW_FILE_CREATE a file of another boot,
  * queue or geometry is made anew in place, only when nobody else has it attached (OFD lock): else state.busy
  * (CONFLICT). A new file sets the queue's `keyed` back to its head, so keys cannot stay missing when its maker dies.
  * Codes: state.absent (NOT_FOUND; also: not usable, and not to be created), state.size, state.owner, state.space,

@@ -30,6 +30,7 @@ enum { KIT_NO_FAULT = -1 };
 static int kit_fault_at = KIT_NO_FAULT;
 static enum aw_err_kind kit_fault_kind;
 static size_t kit_last_writes; /* rows of the last commit that was asked for */
+static _Atomic bool kit_held;  /* every commit fails: the store is down */
 /* Rows whose text holds this word are refused, as a document that the database cannot take. */
 static const char *kit_refused_word;
 
@@ -57,6 +58,9 @@ static inline bool kit_has_word(const struct aw_write *writes, size_t n)
 static bool kit_commit(void *self, const struct aw_write *writes, size_t n, struct aw_err *err)
 {
     kit_last_writes = n;
+    if (kit_held) {
+        return aw_fail(err, AW_ERR_UNAVAILABLE, "store.down", "held down by the test");
+    }
     if (kit_has_word(writes, n)) {
         return aw_fail(err, AW_ERR_INVALID, "store.refused", "refused by the test");
     }
@@ -101,6 +105,7 @@ static inline int kit_setup(void **state)
     *state = kit;
     kit_fault_at = KIT_NO_FAULT;
     kit_refused_word = NULL;
+    kit_held = false;
     kit->arena = aw_arena_create(0);
     const char *folder = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
     snprintf(kit->folder, sizeof(kit->folder), "%s/aw_domain_XXXXXX", folder);

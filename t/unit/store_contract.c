@@ -291,7 +291,7 @@ static void wrong_queries_are_refused(void **state)
 {
     struct kit *kit = *state;
     struct aw_err err;
-    static const struct aw_query wrong[] = {
+    const struct aw_query wrong[] = {
         {.schema = &thing_schema, .conds = {{.field = "nothing", .text = "x"}}, .n = 1},
         {.schema = &thing_schema, .conds = {{.field = "tags", .text = "x"}}, .n = 1},
         {.schema = &thing_schema, .conds = {{.field = "name", .op = AW_OP_GT}}, .n = 1},
@@ -374,20 +374,19 @@ static void a_newer_schema_is_refused(void **state)
 
 int main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, kit_setup, kit_teardown)
     const struct CMUnitTest tests[] = {
-        CASE(rows_come_back_as_written),
-        CASE(replace_and_delete_follow_versions),
-        CASE(a_conflict_undoes_the_whole_unit),
-        CASE(a_unit_sees_its_own_writes),
-        CASE(several_writes_to_a_row_are_one),
-        CASE(a_unit_that_contradicts_itself_is_refused),
-        CASE(a_scope_hides_other_companies),
-        CASE(each_goes_row_by_row_and_stops),
-        CASE(wrong_queries_are_refused),
-        CASE(there_is_one_writer),
-        CASE(a_store_can_be_opened_to_read_beside_the_writer),
-        CASE(a_newer_schema_is_refused),
+        KIT_CASE(rows_come_back_as_written),
+        KIT_CASE(replace_and_delete_follow_versions),
+        KIT_CASE(a_conflict_undoes_the_whole_unit),
+        KIT_CASE(a_unit_sees_its_own_writes),
+        KIT_CASE(several_writes_to_a_row_are_one),
+        KIT_CASE(a_unit_that_contradicts_itself_is_refused),
+        KIT_CASE(a_scope_hides_other_companies),
+        KIT_CASE(each_goes_row_by_row_and_stops),
+        KIT_CASE(wrong_queries_are_refused),
+        KIT_CASE(there_is_one_writer),
+        KIT_CASE(a_store_can_be_opened_to_read_beside_the_writer),
+        KIT_CASE(a_newer_schema_is_refused),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("store_contract", tests, NULL, NULL);

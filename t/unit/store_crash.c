@@ -258,15 +258,14 @@ static void an_older_database_is_completed(void **state)
 
 int main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, kit_setup, kit_teardown)
     const struct CMUnitTest tests[] = {
 #ifdef AW_CRASH_POINTS
-        CASE(a_unit_that_is_killed_is_all_or_nothing),
+        KIT_CASE(a_unit_that_is_killed_is_all_or_nothing),
 #endif
-        CASE(a_full_disk_refuses_and_then_takes_the_unit),
-        CASE(a_reader_keeps_its_snapshot),
-        CASE(files_are_private),
-        CASE(an_older_database_is_completed),
+        KIT_CASE(a_full_disk_refuses_and_then_takes_the_unit),
+        KIT_CASE(a_reader_keeps_its_snapshot),
+        KIT_CASE(files_are_private),
+        KIT_CASE(an_older_database_is_completed),
     };
     unsetenv("AW_TEST_STORE");
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -33,29 +33,33 @@ struct thing {
     const void *policy;
     const char *raw;
 };
-static const struct aw_field thing_fields[] = {
-    AW_FIELD(thing, id, STR),
-    AW_FIELD(thing, version, I64),
-    AW_FIELD(thing, company_id, STR),
-    AW_FIELD(thing, code, STR),
-    AW_FIELD(thing, name, STR, .flags = AW_F_NULLABLE),
-    AW_FIELD(thing, rank, I64),
-    AW_FIELD(thing, flag, BOOL),
-    AW_FIELD(thing, level, ENUM, .arg = aw_severity_names),
-    AW_FIELD(thing, at, TIME, .flags = AW_F_NULLABLE),
-    AW_FIELD(thing, blob, BYTES, .flags = AW_F_NULLABLE),
-    AW_FIELD(thing, tags, STRS),
-    AW_FIELD(thing, policy, OBJ, .arg = &aw_policy_schema, .flags = AW_F_NULLABLE),
-    AW_FIELD(thing, raw, RAW, .flags = AW_F_NULLABLE),
-};
+#define THING_FIELDS(id_flags)                                                                     \
+    {                                                                                              \
+        AW_FIELD(thing, id, STR, .flags = (id_flags)), AW_FIELD(thing, version, I64),              \
+            AW_FIELD(thing, company_id, STR), AW_FIELD(thing, code, STR),                          \
+            AW_FIELD(thing, name, STR, .flags = AW_F_NULLABLE), AW_FIELD(thing, rank, I64),        \
+            AW_FIELD(thing, flag, BOOL), AW_FIELD(thing, level, ENUM, .arg = aw_severity_names),   \
+            AW_FIELD(thing, at, TIME, .flags = AW_F_NULLABLE),                                     \
+            AW_FIELD(thing, blob, BYTES, .flags = AW_F_NULLABLE), AW_FIELD(thing, tags, STRS),     \
+            AW_FIELD(thing, policy, OBJ, .arg = &aw_policy_schema, .flags = AW_F_NULLABLE),        \
+            AW_FIELD(thing, raw, RAW, .flags = AW_F_NULLABLE),                                     \
+    }
+static const struct aw_field thing_fields[][13] = {THING_FIELDS(0), THING_FIELDS(AW_F_RANDOM)};
 static const struct aw_index thing_indexes[] = {
     {"company_code", {"company_id", "code"}, true},
     {"company_rank", {"company_id", "rank"}, false},
     {"name", {"-name"}, false},
 };
-static const struct aw_schema thing_schema =
-    AW_SCHEMA(thing, "things", thing_fields, thing_indexes, AW_COUNT(thing_indexes), "for tests");
-static const struct aw_schema *const kit_schemas[] = {&aw_meta_schema, &thing_schema, NULL};
+static const struct aw_schema thing_schemas[] = {
+    AW_SCHEMA(thing, "things", thing_fields[0], thing_indexes, AW_COUNT(thing_indexes),
+              "for tests"),
+    AW_SCHEMA(thing, "random", thing_fields[1], thing_indexes, AW_COUNT(thing_indexes),
+              "for tests"),
+};
+static const struct aw_schema *kit_schema; /* that the running case uses */
+#define thing_schema (*kit_schema)
+static const struct aw_schema *const kit_schemas[] = {&aw_meta_schema, &thing_schemas[0],
+                                                      &thing_schemas[1], NULL};
 
 struct kit {
     const struct aw_driver *driver;
@@ -93,8 +97,9 @@ static inline void kit_open(struct kit *kit)
     }
 }
 
-static inline int kit_setup(void **state)
+static inline int kit_setup_on(void **state, const struct aw_schema *schema)
 {
+    kit_schema = schema;
     struct kit *kit = calloc(1, sizeof(*kit));
     *state = kit;
     kit->arena = aw_arena_create(0);
@@ -111,6 +116,17 @@ static inline int kit_setup(void **state)
     }
     kit_open(kit);
     return 0;
+}
+
+static inline int kit_setup(void **state)
+{
+    return kit_setup_on(state, &thing_schemas[0]);
+}
+
+/* The same on a table whose ids are random. */
+static inline int kit_setup_random(void **state)
+{
+    return kit_setup_on(state, &thing_schemas[1]);
 }
 
 static inline int kit_teardown(void **state)
@@ -199,5 +215,11 @@ static inline int64_t kit_count(struct kit *kit)
     aw_store_read_end(&reader);
     return n;
 }
+
+#define KIT_CASE(name)                                                                             \
+    {#name, name, kit_setup, kit_teardown, NULL},                                                  \
+    {                                                                                              \
+#name " (random ids)", name, kit_setup_random, kit_teardown, NULL                          \
+    }
 
 #endif

@@ -244,11 +244,10 @@ static void pages_make_the_whole(void **state)
 
 int main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, kit_setup, kit_teardown)
     const struct CMUnitTest tests[] = {
-        CASE(stored_rows_are_found_as_in_memory),
-        CASE(a_unit_finds_what_it_will_have_stored),
-        CASE(pages_make_the_whole),
+        KIT_CASE(stored_rows_are_found_as_in_memory),
+        KIT_CASE(a_unit_finds_what_it_will_have_stored),
+        KIT_CASE(pages_make_the_whole),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("store_query", tests, NULL, NULL);

@@ -72,7 +72,6 @@ void aw_api_stop(struct aw_api **api)
     }
     if (gone->daemon) {
         aw_server_quiesce(gone);
-        unlink(gone->conf.socket);
         wait_for_requests(gone);
     }
     /* the pools first: they resume every connection that is suspended */

@@ -52,7 +52,9 @@ static int higher_first(const void *a, const void *b)
 static void rescore(struct aw_rows *rows, int64_t now_ms)
 {
     aw_incidents_rescore(rows, now_ms);
-    qsort(rows->v, rows->n, sizeof(*rows->v), higher_first);
+    if (rows->n > 1) {
+        qsort(rows->v, rows->n, sizeof(*rows->v), higher_first);
+    }
 }
 
 static bool list_incidents(struct aw_req *q, struct aw_reply *r, struct aw_err *err)

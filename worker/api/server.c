@@ -125,13 +125,15 @@ bool aw_server_start(struct aw_api *api, struct aw_err *err)
 void aw_server_quiesce(struct aw_api *api)
 {
     atomic_store(&api->stopping, true);
+    unlink(api->conf.socket);
     MHD_quiesce_daemon(api->daemon);
-    close(api->listen_fd);
-    api->listen_fd = -1;
 }
 
 void aw_server_stop(struct aw_api *api)
 {
     MHD_stop_daemon(api->daemon);
     api->daemon = NULL;
+    /* not before: the network thread may still take it out of its epoll set */
+    close(api->listen_fd);
+    api->listen_fd = -1;
 }

@@ -39,6 +39,7 @@ static size_t gather(const struct aw_alert *const *alerts, size_t n, struct ring
             (struct ringing){.id = aw_notification_id(alert->company_id, alert->asset_name,
                                                       alert->signature, alert->severity, arena),
                              .order = i,
+                             .first = alert,
                              .newest = alert,
                              .count = 1};
     }

@@ -43,7 +43,7 @@ const struct aw_schema aw_alert_schema =
 
 /* No index but the id: two of these rows are written for each alert. */
 static const struct aw_field delivery_fields[] = {
-    AW_FIELD(aw_delivery_row, id, STR, .flags = AW_F_INTERNAL,
+    AW_FIELD(aw_delivery_row, id, STR, .flags = AW_F_INTERNAL | AW_F_RANDOM,
              .doc = "base64url of the SHA-256 over company and identity, or company and signature"),
     AW_FIELD(aw_delivery_row, version, I64, .flags = AW_F_INTERNAL, .doc = "version of the row"),
     AW_FIELD(aw_delivery_row, company_id, STR, .flags = AW_F_INTERNAL,

@@ -8,6 +8,10 @@
 
 #include "worker/base/field.h"
 
+/* A flag of the field "id": ids are random and rows many, so the store keeps them in the order of arrival and finds
+ * them by id in units of work; reading them by id elsewhere is slow. */
+#define AW_F_RANDOM (1u << 16)
+
 /* --- alerts.c --- */
 enum aw_alert_status { AW_ALERT_ACTIVE, AW_ALERT_CORRELATED, AW_ALERT_RESOLVED };
 extern const char *const aw_alert_status_words[];

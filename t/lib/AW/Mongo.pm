@@ -32,7 +32,7 @@ my %command = (
 );
 
 sub _java {
-    return ('java', '-XX:+UseSerialGC', '-Xmx768m', '-cp', "$top/build/servers/mongo_java/*", 'alertwhisper.MongoJava');
+    return ('java', '-XX:+UseSerialGC', '-Xmx2g', '-cp', "$top/build/servers/mongo_java/*", 'alertwhisper.MongoJava');
 }
 
 sub kinds { return qw(java ferretdb) }

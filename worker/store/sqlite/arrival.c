@@ -9,10 +9,13 @@
 #include "worker/store/sqlite/rows.h"
 
 enum {
-    MAP_FULL = 1 << 17, /* entries: a few megabytes, and a fraction of a second to read at start */
     FIRST_SLOTS = 1 << 12,
-    SLICE = 2 /* entries moved for each row that is inserted: the map shrinks faster than it grows */
+    SLICE =
+        2 /* entries moved for each row that is inserted: the map shrinks faster than it grows */
 };
+
+size_t aw_arrival_map_full =
+    1 << 17; /* a few megabytes, and a fraction of a second to read at start */
 
 struct pair {
     uint64_t hash;
@@ -151,12 +154,26 @@ static void settled_text(const struct aw_schema *schema, struct aw_str *sql)
     aw_str_printf(sql, "INSERT OR REPLACE INTO arrivals(name,row) VALUES('%s',?)", schema->name);
 }
 
+/* The number is given here and never a second time, also when the newest rows were deleted. */
+static void insert_text(const struct aw_schema *schema, struct aw_str *sql)
+{
+    aw_str_printf(sql, "INSERT INTO \"%s\"(", schema->name);
+    aw_sqlite_columns(schema, sql);
+    aw_str_add(sql, "," AW_ARRIVAL_COLUMN ") VALUES(?");
+    for (size_t i = 0; i < schema->n; i++) {
+        aw_str_add(sql, ",?");
+    }
+    aw_str_add(sql, ")");
+}
+
+/* First the number that is settled, without an id, then the rows behind it. */
 static void load_text(const struct aw_schema *schema, struct aw_str *sql)
 {
     aw_str_printf(sql,
+                  "SELECT row,NULL FROM arrivals WHERE name='%s' UNION ALL "
                   "SELECT " AW_ARRIVAL_COLUMN ",id FROM \"%s\" WHERE " AW_ARRIVAL_COLUMN ">"
                   "coalesce((SELECT row FROM arrivals WHERE name='%s'),0)",
-                  schema->name, schema->name);
+                  schema->name, schema->name, schema->name);
 }
 
 /* --- opening --- */
@@ -207,9 +224,14 @@ void aw_arrival_close(struct aw_arrival **arrival)
     }
 }
 
-const struct aw_schema *aw_arrival_schema(const struct aw_arrival *arrival)
+struct aw_arrival *aw_arrival_of(struct aw_arrival *const *arrivals, const struct aw_schema *schema)
 {
-    return arrival->schema;
+    for (; arrivals != NULL && *arrivals != NULL; arrivals++) {
+        if ((*arrivals)->schema == schema) {
+            return *arrivals;
+        }
+    }
+    return NULL;
 }
 
 static bool load(struct aw_arrival *arrival, struct aw_sqlite_conn *conn, struct aw_err *err)
@@ -224,10 +246,14 @@ static bool load(struct aw_arrival *arrival, struct aw_sqlite_conn *conn, struct
     if (!aw_sqlite_take_verb(conn, arrival->schema, load_text, &stmt, err)) {
         return false;
     }
+    arrival->last_row = 0;
     while ((rc = sqlite3_step(stmt.stmt)) == SQLITE_ROW) {
-        arrival->last_row = sqlite3_column_int64(stmt.stmt, 0);
-        pairs_add(&arrival->newest, hash_of((const char *)sqlite3_column_text(stmt.stmt, 1)),
-                  arrival->last_row);
+        int64_t at = sqlite3_column_int64(stmt.stmt, 0);
+        const char *id = (const char *)sqlite3_column_text(stmt.stmt, 1);
+        arrival->last_row = at > arrival->last_row ? at : arrival->last_row;
+        if (id != NULL) {
+            pairs_add(&arrival->newest, hash_of(id), at);
+        }
     }
     arrival->loaded = rc == SQLITE_DONE || aw_sqlite_fail(conn, arrival->schema->name, err);
     aw_sqlite_give(&stmt);
@@ -243,9 +269,9 @@ struct lookup {
     struct aw_err *err;
     struct aw_sqlite_stmt get, candidates;
     const char *id;
-    bool met;    /* some row has the hash */
-    int64_t at;  /* out: row number, 0 = absent */
-    void *row;   /* out */
+    bool met;   /* some row has the hash */
+    int64_t at; /* out: row number, 0 = absent */
+    void *row;  /* out */
 };
 
 static bool lookup_begin(struct lookup *lookup)
@@ -366,18 +392,19 @@ static bool insert(struct aw_arrival *arrival, struct aw_sqlite_conn *conn,
                    const struct aw_write *write, struct aw_arena *scratch, struct aw_err *err)
 {
     struct aw_sqlite_stmt stmt;
-    uint64_t hash = hash_of(write->id);
-    if (!aw_sqlite_take_verb(conn, write->schema, aw_sqlite_insert_text, &stmt, err)) {
+    if (!aw_sqlite_take_verb(conn, write->schema, insert_text, &stmt, err)) {
         return false;
     }
-    bool ok = aw_sqlite_bind_row(stmt.stmt, write->schema, write->row, scratch)
-                  ? run(conn, stmt.stmt, write->schema->name, err)
-                  : aw_sqlite_fail(conn, write->schema->name, err);
+    int64_t at = arrival->last_row + 1;
+    bool ok = aw_sqlite_bind_row(stmt.stmt, write->schema, write->row, scratch) &&
+              sqlite3_bind_int64(stmt.stmt, (int)write->schema->n + 1, at) == SQLITE_OK;
+    ok = ok ? run(conn, stmt.stmt, write->schema->name, err)
+            : aw_sqlite_fail(conn, write->schema->name, err);
     aw_sqlite_give(&stmt);
     if (ok) {
-        arrival->last_row = sqlite3_last_insert_rowid(conn->db);
+        arrival->last_row = at;
         arrival->inserted++;
-        pairs_add(&arrival->newest, hash, arrival->last_row);
+        pairs_add(&arrival->newest, hash_of(write->id), at);
     }
     return ok;
 }
@@ -424,28 +451,43 @@ static bool forget(struct aw_sqlite_conn *conn, const struct aw_write *write, in
     return ok;
 }
 
-bool aw_arrival_write(struct aw_arrival *arrival, struct aw_sqlite_conn *conn,
-                      const struct aw_write *write, struct aw_arena *scratch, struct aw_err *err)
+/* Row number of the id, 0 = absent. What the unit has asked for before it wrote needs no second look: a
+ * transaction writes to an id once. */
+static bool find_number(struct aw_arrival *arrival, struct aw_sqlite_conn *conn, const char *id,
+                        struct aw_arena *scratch, int64_t *at, struct aw_err *err)
 {
     struct lookup lookup = {.arrival = arrival, .conn = conn, .arena = scratch, .err = err};
-    arrival->changed = true;
+    size_t place = hash_of(id);
+    *at = 0;
+    if (pairs_next(&arrival->absent, place, &place) != 0) {
+        return true;
+    }
     if (!lookup_begin(&lookup)) {
         return false;
     }
-    bool ok = find(&lookup, write->id);
+    bool ok = find(&lookup, id);
+    *at = lookup.at;
     lookup_end(&lookup);
-    if (!ok) {
+    return ok;
+}
+
+bool aw_arrival_write(struct aw_arrival *arrival, struct aw_sqlite_conn *conn,
+                      const struct aw_write *write, struct aw_arena *scratch, struct aw_err *err)
+{
+    int64_t at;
+    arrival->changed = true;
+    if (!find_number(arrival, conn, write->id, scratch, &at, err)) {
         return false;
     }
-    if ((lookup.at == 0) != (write->kind == AW_WRITE_INSERT)) {
+    if ((at == 0) != (write->kind == AW_WRITE_INSERT)) {
         return aw_fail(err, AW_ERR_CONFLICT, "store.conflict", "a row of %s is %s",
-                       write->schema->name, lookup.at == 0 ? "not there" : "there already");
+                       write->schema->name, at == 0 ? "not there" : "there already");
     }
     if (write->kind == AW_WRITE_INSERT) {
         return insert(arrival, conn, write, scratch, err);
     }
-    return change(conn, write, lookup.at, scratch, err) &&
-           (write->kind == AW_WRITE_REPLACE || forget(conn, write, lookup.at, err));
+    return change(conn, write, at, scratch, err) &&
+           (write->kind == AW_WRITE_REPLACE || forget(conn, write, at, err));
 }
 
 static void start_moving(struct aw_arrival *arrival)
@@ -483,7 +525,7 @@ bool aw_arrival_settle(struct aw_arrival *arrival, struct aw_sqlite_conn *conn, 
     if (arrival->inserted == 0) {
         return true;
     }
-    if (arrival->sorted == NULL && arrival->newest.n >= MAP_FULL) {
+    if (arrival->sorted == NULL && arrival->newest.n >= aw_arrival_map_full) {
         start_moving(arrival);
     }
     if (arrival->sorted == NULL) {

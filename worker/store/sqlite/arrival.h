@@ -16,13 +16,17 @@
 
 struct aw_arrival;
 
+extern size_t aw_arrival_map_full; /* entries of the map; tests make it small */
+
 bool aw_arrival_is(const struct aw_schema *schema);
 /* Creates the tables beside the one of the schema. */
 AW_MUST_CHECK bool aw_arrival_create(struct aw_sqlite_conn *conn, const struct aw_schema *schema,
                                      struct aw_err *err);
 struct aw_arrival *aw_arrival_open(const struct aw_schema *schema);
 void aw_arrival_close(struct aw_arrival **arrival);
-const struct aw_schema *aw_arrival_schema(const struct aw_arrival *arrival);
+/* The one of the schema, or NULL; arrivals may be NULL. */
+struct aw_arrival *aw_arrival_of(struct aw_arrival *const *arrivals,
+                                 const struct aw_schema *schema);
 
 AW_MUST_CHECK bool aw_arrival_get_many(struct aw_arrival *arrival, struct aw_sqlite_conn *conn,
                                        const char *const *ids, size_t n, struct aw_arena *arena,

@@ -20,6 +20,7 @@ struct aw_sqlite_conn {
     sqlite3 *db;             /* NULL = to be opened */
     bool broken;
     struct aw_map *statements;
+    struct aw_arrival *const *arrivals; /* writer: NULL-terminated; kept */
     int wal_pages; /* writer: size of the write-ahead log after the last commit */
 };
 

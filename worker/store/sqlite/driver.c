@@ -9,6 +9,7 @@
 #include "src/aw_file.h"
 #include "worker/base/alloc.h"
 #include "worker/base/log.h"
+#include "worker/store/sqlite/arrival.h"
 #include "worker/store/sqlite/conn.h"
 #include "worker/store/sqlite/rows.h"
 #include "worker/store/sqlite/schema.h"
@@ -28,6 +29,7 @@ struct sqlite {
     int lock_fd; /* -1 = only reads */
     bool read_only;
     struct aw_sqlite_conn writer; /* of a store that only reads: a reader for ping */
+    struct aw_arrival **arrivals; /* of the writer, NULL-terminated */
     struct aw_arena *scratch;     /* of one commit */
     int wal_tried;                /* pages when the last checkpoint was tried */
     pthread_mutex_t lock;         /* of the idle readers */
@@ -77,11 +79,30 @@ static void sqlite_close(void *state)
     if (self->lock_fd >= 0) {
         close(self->lock_fd);
     }
+    for (struct aw_arrival **at = self->arrivals; *at != NULL; at++) {
+        aw_arrival_close(at);
+    }
+    free(self->arrivals);
     aw_arena_destroy(&self->scratch);
     pthread_mutex_destroy(&self->lock);
     free(self->synchronous);
     free(self->path);
     free(self);
+}
+
+static struct aw_arrival **open_arrivals(const struct aw_schema *const *schemas)
+{
+    size_t n = 0, schema_count = 0;
+    while (schemas[schema_count] != NULL) {
+        schema_count++;
+    }
+    struct aw_arrival **arrivals = aw_alloc_zero(schema_count + 1, sizeof(struct aw_arrival *));
+    for (; *schemas != NULL; schemas++) {
+        if (aw_arrival_is(*schemas)) {
+            arrivals[n++] = aw_arrival_open(*schemas);
+        }
+    }
+    return arrivals;
 }
 
 static bool sqlite_open(void **state, const struct aw_store_conf *conf, bool read_only,
@@ -96,7 +117,9 @@ static bool sqlite_open(void **state, const struct aw_store_conf *conf, bool rea
     self->read_only = read_only;
     self->scratch = aw_arena_create(0);
     pthread_mutex_init(&self->lock, NULL);
+    self->arrivals = open_arrivals(schemas);
     self->writer = (struct aw_sqlite_conn){.path = self->path,
+                                           .arrivals = read_only ? NULL : self->arrivals,
                                            .writer = !read_only,
                                            .cache_kib = cache_mib * 1024,
                                            .synchronous = self->synchronous};
@@ -211,7 +234,11 @@ static bool apply(struct sqlite *self, const struct aw_write *write, struct aw_e
 {
     struct aw_sqlite_conn *conn = &self->writer;
     struct aw_sqlite_stmt stmt;
+    struct aw_arrival *arrival = aw_arrival_of(self->arrivals, write->schema);
     AW_CRASH("store.commit.write");
+    if (arrival != NULL) {
+        return aw_arrival_write(arrival, conn, write, self->scratch, err);
+    }
     if (!aw_sqlite_take_verb(conn, write->schema, texts[write->kind], &stmt, err)) {
         return false;
     }
@@ -226,12 +253,26 @@ static bool apply(struct sqlite *self, const struct aw_write *write, struct aw_e
     return ok;
 }
 
-static void roll_back(struct aw_sqlite_conn *conn)
+static bool settle_arrivals(struct sqlite *self, struct aw_err *err)
 {
-    if (sqlite3_get_autocommit(conn->db) == 0 &&
+    bool ok = true;
+    for (struct aw_arrival **at = self->arrivals; *at != NULL && ok; at++) {
+        ok = aw_arrival_settle(*at, &self->writer, err);
+    }
+    return ok;
+}
+
+static void end_transaction(struct sqlite *self, bool committed)
+{
+    struct aw_sqlite_conn *conn = &self->writer;
+    if (!committed && sqlite3_get_autocommit(conn->db) == 0 &&
         sqlite3_exec(conn->db, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK) {
         conn->broken = true;
     }
+    for (struct aw_arrival **at = self->arrivals; *at != NULL; at++) {
+        aw_arrival_end(*at, committed);
+    }
+    aw_arena_reset(self->scratch);
 }
 
 static bool sqlite_commit(void *state, const struct aw_write *writes, size_t n, struct aw_err *err)
@@ -246,13 +287,11 @@ static bool sqlite_commit(void *state, const struct aw_write *writes, size_t n, 
     for (size_t i = 0; i < n && ok; i++) {
         ok = apply(self, &writes[i], err);
     }
+    ok = ok && settle_arrivals(self, err);
     AW_CRASH("store.commit.before");
     ok = ok && aw_sqlite_exec(conn, "COMMIT", err);
     AW_CRASH("store.commit.after");
-    if (!ok) {
-        roll_back(conn);
-    }
-    aw_arena_reset(self->scratch);
+    end_transaction(self, ok);
     return ok;
 }
 
@@ -262,7 +301,7 @@ static void sqlite_idle(void *state)
     struct sqlite *self = state;
     struct aw_sqlite_conn *conn = &self->writer;
     if (conn->db != NULL) {
-        roll_back(conn); /* what a unit has read that wrote nothing */
+        end_transaction(self, false); /* of a unit that only read */
     }
     if (conn->wal_pages < self->wal_tried) {
         self->wal_tried = 0; /* the log began anew */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker/store/sqlite/rows.h"
+#include "worker/store/sqlite/arrival.h"
 
 static const char *const column_types[] = {
     [AW_T_STR] = "TEXT",     [AW_T_I64] = "INTEGER",  [AW_T_BOOL] = "INTEGER",
@@ -48,13 +48,15 @@ static void add_default(struct aw_str *sql, const struct aw_field *field)
 
 static void table_text(const struct aw_schema *schema, struct aw_str *sql)
 {
-    aw_str_printf(sql, "CREATE TABLE IF NOT EXISTS \"%s\"(\"id\" TEXT PRIMARY KEY NOT NULL",
-                  schema->name);
+    bool by_arrival = aw_arrival_is(schema);
+    aw_str_printf(sql, "CREATE TABLE IF NOT EXISTS \"%s\"(%s", schema->name,
+                  by_arrival ? AW_ARRIVAL_COLUMN " INTEGER PRIMARY KEY,\"id\" TEXT NOT NULL"
+                             : "\"id\" TEXT PRIMARY KEY NOT NULL");
     for (size_t i = 1; i < schema->n; i++) {
         const struct aw_field *field = &schema->fields[i];
         aw_str_printf(sql, ",\"%s\" %s", field->name, column_types[field->type]);
     }
-    aw_str_add(sql, has_long_rows(schema) ? ")" : ") WITHOUT ROWID");
+    aw_str_add(sql, by_arrival || has_long_rows(schema) ? ")" : ") WITHOUT ROWID");
 }
 
 static void index_text(const struct aw_schema *schema, const struct aw_index *index,
@@ -157,7 +159,8 @@ static bool create_all(struct aw_sqlite_conn *conn, const struct aw_schema *cons
         struct aw_str sql;
         aw_str_init(&sql, NULL);
         table_text(*schemas, &sql);
-        ok = exec_text(conn, &sql, err) && add_missing_columns(conn, *schemas, err);
+        ok = exec_text(conn, &sql, err) && add_missing_columns(conn, *schemas, err) &&
+             (!aw_arrival_is(*schemas) || aw_arrival_create(conn, *schemas, err));
         for (size_t i = 0; i < (*schemas)->index_count && ok; i++) {
             ok = create_index(conn, *schemas, &(*schemas)->indexes[i], err);
         }
