@@ -96,6 +96,10 @@ tsan:
 	scripts/sanitize tsan
 fuzz:
 	scripts/fuzz
+docs: worker
+	scripts/docs
+install: all
+	DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) scripts/install
 
 clean:
 	rm -rf build

@@ -228,7 +228,6 @@ ngx_http_alertwhisper_thread_done(ngx_event_t *ev)
 static void
 ngx_http_alertwhisper_answer_batch(ngx_http_alertwhisper_main_conf_t *amcf)
 {
-    ngx_int_t                     rc;
     ngx_uint_t                    n;
     ngx_queue_t                  *q;
     ngx_connection_t             *c;
@@ -250,11 +249,9 @@ ngx_http_alertwhisper_answer_batch(ngx_http_alertwhisper_main_conf_t *amcf)
 
         r->blocked--;
 
-        /* a request whose client has gone was kept only for its batch */
+        /* where the client has gone, this fails and ends the request */
 
-        rc = c->error ? NGX_ERROR : ngx_http_alertwhisper_answer(r, ctx);
-
-        ngx_http_finalize_request(r, rc);
+        ngx_http_finalize_request(r, ngx_http_alertwhisper_answer(r, ctx));
         ngx_http_run_posted_requests(c);
     }
 

@@ -14,7 +14,7 @@ my @nginx = $edge->nginx_workers;
 sub cost {
     my ($path) = @_;
     my @before = (AW::Bench::cpu_us(@nginx), AW::Bench::cpu_us($consumer->{pid}));
-    my $load = AW::Bench::load($edge, path => $path, count => $count, connections => 64, prepared => '');
+    my $load = AW::Bench::load($edge, path => $path, count => $count, connections => 64, prepared => '', spin => '');
     my @after = (AW::Bench::cpu_us(@nginx), AW::Bench::cpu_us($consumer->{pid}));
     return { nginx => ($after[0] - $before[0]) / $count, consumer => ($after[1] - $before[1]) / $count, rate => $load->{per_second} };
 }

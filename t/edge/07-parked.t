@@ -88,6 +88,23 @@ subtest 'stop' => sub {
     $nginx->finish;
 };
 
+subtest 'a shutdown that has a time limit' => sub {
+    my $nginx = started(workers => 1, main => 'worker_shutdown_timeout 100ms;');
+    my $release = $nginx->hold_queue;
+    my @connections = map { send_only($nginx) } 1 .. 5;
+    is($nginx->request('GET', '/status', [])->{status}, 200, 'all have been read');
+    my ($worker) = $nginx->workers;
+    $nginx->signal('HUP');
+    AW::Nginx::await('the worker shuts down', sub { AW::Nginx::slurp("/proc/$worker/cmdline") =~ /shutting down/ });
+    sleep 0.3;    # nothing tells that the limit has passed
+    ok(!AW::Nginx::gone($worker), 'the worker stays past the limit, for its batch');
+    $release->();
+    AW::Nginx::await('the worker ends', sub { AW::Nginx::gone($worker) });
+    pass('then it ends');
+    is(scalar(() = $nginx->records), 5, 'and the alerts are kept');
+    $nginx->finish;
+};
+
 subtest 'clients that go away' => sub {
     my $nginx = started(workers => 1);
     my $release = $nginx->hold_queue;

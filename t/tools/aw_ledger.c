@@ -4,7 +4,7 @@
  * usage: aw_ledger (--sqlite FILE | --mongo URI) [--floor N] [--expect-dead N] LEDGER ...
  * A delivery is acked when any attempt got a 2xx, refused when every attempt got a final 4xx or a
  * 503 that comes before the append, else unknown (no answer, or a 503 after which the record may
- * stay: sync failed or busy). Printed as one JSON object: ok           acked and stored with the
+ * stay: queue_broken or busy). Printed as one JSON object: ok           acked and stored with the
  * answered id, bytes as sent lost         an answered alert id that the store does not know (as
  * alert or alias) duplicated   deliveries with more than one alert unexpected   alerts of
  * deliveries that no ledger knows refused_but_stored, corrupt (SHA-256 of the raw body differs),
@@ -76,7 +76,7 @@ static void die(const char *what)
 static bool is_unknown(int status, const char *code)
 {
     return status == 0 ||
-           (status == 503 && (strcmp(code, "busy") == 0 || strcmp(code, "sync_failed") == 0)) ||
+           (status == 503 && (strcmp(code, "busy") == 0 || strcmp(code, "queue_broken") == 0)) ||
            status == 500 || status == 502 || status == 504 || status == 408;
 }
 

@@ -1,7 +1,7 @@
 /* aw_load.c - sends signed alerts and writes a ledger line for each attempt, after its answer came.
  *
  * usage: aw_load TARGET.json --ledger FILE (--count N | --seconds S) [--rate R] [--connections C] [--copies M]
- *                [--signatures K] [--retry] [--seed X] [--path /P] [--times FILE] [--prepared]
+ *                [--signatures K] [--retry] [--seed X] [--path /P] [--times FILE] [--prepared] [--spin]
  * TARGET.json: {"port":N,"companies":[{"company_id","api_key","hmac_secret","assets":[...]}]}
  * Without --rate the loop is closed: every connection sends as soon as it has its answer. With it the loop is open
  * and latency counts from the scheduled instant. --copies sends each delivery 1..M times at once; --retry sends a
@@ -9,6 +9,8 @@
  * "delivery_id mono_us" of each 200 (CLOCK_MONOTONIC), for latency measured across processes.
  * --prepared makes and signs all --count deliveries and opens all connections before the clock starts, so that the
  * tool costs little while it measures; nothing in it may be older than the clock skew when it is sent.
+ * --spin never sleeps: a server on another core then does not pay for waking this tool, as it would not for a sender
+ * on another machine.
  * Ledger line: seq attempt company delivery_id sha256(body) status alert_id durability code
  * Last line on stdout: one JSON object with the figures. */
 #include <getopt.h>
@@ -42,7 +44,7 @@ static struct {
     int64_t seconds;
     double rate;
     unsigned connections, copies;
-    bool retry;
+    bool retry, spin;
     struct delivery **prepared;
     uint64_t begun; /* deliveries */
     FILE *ledger, *times;
@@ -234,7 +236,7 @@ static void tend_connections(int64_t now)
 static void turn(int epoll, int64_t until_us)
 {
     struct epoll_event events[256];
-    int64_t now = aw_clock_mono_us(), left = until_us > now ? until_us - now : 0;
+    int64_t now = aw_clock_mono_us(), left = !load.spin && until_us > now ? until_us - now : 0;
     struct timespec timeout = {.tv_sec = left / 1000000, .tv_nsec = left % 1000000 * 1000};
     int n = epoll_pwait2(epoll, events, 256, &timeout, NULL);
 
@@ -346,19 +348,13 @@ static void report(void)
 
 static bool read_options(int argc, char **argv)
 {
-    static const struct option options[] = {{"ledger", 1, 0, 'l'},
-                                            {"count", 1, 0, 'n'},
-                                            {"seconds", 1, 0, 's'},
-                                            {"rate", 1, 0, 'r'},
-                                            {"connections", 1, 0, 'c'},
-                                            {"copies", 1, 0, 'm'},
-                                            {"signatures", 1, 0, 'k'},
-                                            {"retry", 0, 0, 'R'},
-                                            {"seed", 1, 0, 'x'},
-                                            {"path", 1, 0, 'p'},
-                                            {"times", 1, 0, 't'},
-                                            {"prepared", 0, 0, 'P'},
-                                            {0}};
+    static const struct option options[] = {{"ledger", 1, 0, 'l'},      {"count", 1, 0, 'n'},
+                                            {"seconds", 1, 0, 's'},     {"rate", 1, 0, 'r'},
+                                            {"connections", 1, 0, 'c'}, {"copies", 1, 0, 'm'},
+                                            {"signatures", 1, 0, 'k'},  {"retry", 0, 0, 'R'},
+                                            {"seed", 1, 0, 'x'},        {"path", 1, 0, 'p'},
+                                            {"times", 1, 0, 't'},       {"prepared", 0, 0, 'P'},
+                                            {"spin", 0, 0, 'S'},        {0}};
     bool prepared = false;
     int o;
 
@@ -399,6 +395,9 @@ static bool read_options(int argc, char **argv)
             break;
         case 'P':
             prepared = true;
+            break;
+        case 'S':
+            load.spin = true;
             break;
         default:
             load_die("unknown option");

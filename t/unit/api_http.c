@@ -9,6 +9,7 @@ static int open_all(void **state)
     (void)state;
     kit_open(&kit);
     kit_apply(&kit, kit_companies);
+    kit_apply(&kit, kit_users);
     kit_serve(&kit);
     return 0;
 }

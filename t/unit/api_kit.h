@@ -52,7 +52,11 @@ static const char kit_companies[] =
     "\"api_keys\":[{\"name\":\"tools\",\"key\":\"acme-key-0123456789\"}],"
     "\"runbooks\":[{\"name\":\"Restart\",\"signature\":\"down:nginx\",\"risk_level\":\"low\"}]},"
     "{\"id\":\"globex\",\"name\":\"Globex\",\"assets\":[{\"name\":\"srv-9\"}],"
-    "\"api_keys\":[{\"name\":\"tools\",\"key\":\"globex-key-0123456789\"}]}],"
+    "\"api_keys\":[{\"name\":\"tools\",\"key\":\"globex-key-0123456789\"}]}]}";
+
+/* One password is known, the others are made; each costs a bcrypt. */
+static const char kit_users[] =
+    "{"
     "\"users\":["
     "{\"email\":\"admin@msp.test\",\"name\":\"A\",\"role\":\"admin\",\"password\":\"" KIT_PASSWORD
     "\"},"

@@ -9,6 +9,12 @@
 static struct kit kit;
 static sem_t entered, go_on;
 
+static const char users[] =
+    "{\"users\":[{\"email\":\"admin@msp.test\",\"name\":\"A\",\"role\":\"admin\",\"password\":"
+    "\"" KIT_PASSWORD
+    "\"},{\"email\":\"boss@acme.test\",\"name\":\"B\",\"role\":\"company_admin\",\"company_ids\":["
+    "\"acme\"]}]}";
+
 static bool hold(struct aw_tx *tx, void *arg, struct aw_err *err)
 {
     (void)tx;
@@ -35,6 +41,7 @@ static int open_each(void **state)
     sem_init(&go_on, 0, 0);
     kit_open(&kit);
     kit_apply(&kit, kit_companies);
+    kit_apply(&kit, users);
     kit_serve(&kit);
     /* two threads, two places: the fifth request at once finds no place */
     aw_api_stop(&kit.api);

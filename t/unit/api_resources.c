@@ -10,6 +10,7 @@ static int open_all(void **state)
     (void)state;
     kit_open(&kit);
     kit_apply(&kit, kit_companies);
+    kit_apply(&kit, kit_users);
     kit_serve(&kit);
     boss = kit_token(&kit, "boss@acme.test");
     for (int i = 0; i < 7; i++) {

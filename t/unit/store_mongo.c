@@ -329,11 +329,11 @@ static bool count_row(void *arg, void *row)
     return true;
 }
 
-/* More rows than one batch of a cursor, one find of ids and one slot sweep hold. */
+/* More rows than one batch of a cursor and one find of ids hold. */
 static void test_many_rows(void **state)
 {
     (void)state;
-    enum { N = 4500 };
+    enum { N = 2100 };
     const char *uri = kit_uri();
     kit_drop(uri);
     struct aw_mongo *self = kit_open(uri);

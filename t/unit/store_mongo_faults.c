@@ -280,15 +280,24 @@ static void test_outages(void **state)
 
 /* --- two writers --- */
 
+/* A collection of the database, past every driver; client to be destroyed after it. */
+static mongoc_collection_t *collection_of(const char *uri, const char *name,
+                                          mongoc_client_t **client)
+{
+    *client = kit_client(uri);
+    mongoc_database_t *db = mongoc_client_get_default_database(*client);
+    mongoc_collection_t *collection = mongoc_database_get_collection(db, name);
+    mongoc_database_destroy(db);
+    return collection;
+}
+
 static void drop_lease(const char *uri)
 {
-    mongoc_client_t *client = kit_client(uri);
-    mongoc_database_t *db = mongoc_client_get_default_database(client);
-    mongoc_collection_t *lease = mongoc_database_get_collection(db, "lease");
+    mongoc_client_t *client;
+    mongoc_collection_t *lease = collection_of(uri, "lease", &client);
     bson_error_t error;
     assert_true(mongoc_collection_drop(lease, &error));
     mongoc_collection_destroy(lease);
-    mongoc_database_destroy(db);
     mongoc_client_destroy(client);
 }
 
@@ -391,9 +400,8 @@ static void test_standby(void **state)
 
 static void put_lease(const char *uri, int64_t renewed_ms)
 {
-    mongoc_client_t *client = kit_client(uri);
-    mongoc_collection_t *lease =
-        mongoc_client_get_collection(client, strrchr(uri, '/') + 1, "lease");
+    mongoc_client_t *client;
+    mongoc_collection_t *lease = collection_of(uri, "lease", &client);
     bson_t *row =
         BCON_NEW("_id", "writer", "owner", "elsewhere", "host", "elsewhere", "pid", BCON_INT64(1),
                  "started", BCON_INT64(1), "renewed", BCON_DATE_TIME(renewed_ms));
@@ -428,8 +436,8 @@ static void test_newer_schema_is_refused(void **state)
     struct aw_err err;
     kit_drop(uri);
     kit_close(kit_open(uri));
-    mongoc_client_t *client = kit_client(uri);
-    mongoc_collection_t *meta = mongoc_client_get_collection(client, strrchr(uri, '/') + 1, "meta");
+    mongoc_client_t *client;
+    mongoc_collection_t *meta = collection_of(uri, "meta", &client);
     bson_t *filter = BCON_NEW("_id", AW_STORE_VERSION_ID);
     bson_t *row = BCON_NEW("_id", AW_STORE_VERSION_ID, "version", BCON_INT64(2), "value", "999");
     bson_error_t error;

@@ -38,18 +38,18 @@ void aw_server_metrics(void)
     }
 }
 
-void aw_exchange_count(const struct exchange *ex)
+void aw_exchange_count(const struct aw_exchange *ex)
 {
     int status = ex->r.status;
     aw_metric_add(&requests[status < 400 ? 0 : status < 500 ? 1 : 2], 1);
     aw_metric_observe(&seconds, aw_clock_mono_us() - ex->begun_us);
 }
 
-struct exchange *aw_exchange_create(struct aw_api *api, const char *target,
-                                    struct MHD_Connection *connection)
+struct aw_exchange *aw_exchange_create(struct aw_api *api, const char *target,
+                                       struct MHD_Connection *connection)
 {
     struct aw_arena *arena = aw_arena_create(0);
-    struct exchange *ex = AW_NEW(arena, struct exchange);
+    struct aw_exchange *ex = AW_NEW(arena, struct aw_exchange);
     ex->connection = connection;
     ex->begun_us = aw_clock_mono_us();
     ex->q.api = api;
@@ -65,9 +65,9 @@ struct exchange *aw_exchange_create(struct aw_api *api, const char *target,
     return ex;
 }
 
-void aw_exchange_destroy(struct exchange **own)
+void aw_exchange_destroy(struct aw_exchange **own)
 {
-    struct exchange *ex = *own;
+    struct aw_exchange *ex = *own;
     if (!ex) {
         return;
     }
@@ -79,14 +79,14 @@ void aw_exchange_destroy(struct exchange **own)
     atomic_fetch_sub(&api->in_flight, 1);
 }
 
-static const char *header(const struct exchange *ex, const char *name)
+static const char *header(const struct aw_exchange *ex, const char *name)
 {
     const char *value = MHD_lookup_connection_value(ex->connection, MHD_HEADER_KIND, name);
     return aw_arena_str(ex->q.arena, value);
 }
 
 /* The sender's own id where it is a plain one, else a new one. */
-static const char *request_id(const struct exchange *ex)
+static const char *request_id(const struct aw_exchange *ex)
 {
     const char *given = header(ex, "X-Request-ID");
     size_t len = given ? strlen(given) : 0;
@@ -97,7 +97,7 @@ static const char *request_id(const struct exchange *ex)
     return aw_new_id(ex->q.arena, ex->q.now_ms);
 }
 
-static bool check_length(const struct exchange *ex, struct aw_err *err)
+static bool check_length(const struct aw_exchange *ex, struct aw_err *err)
 {
     const char *length = header(ex, "Content-Length");
     if (length && header(ex, "Transfer-Encoding")) {
@@ -111,17 +111,17 @@ static bool check_length(const struct exchange *ex, struct aw_err *err)
     return true;
 }
 
-static void fail(struct exchange *ex, const struct aw_err *err)
+static void fail(struct aw_exchange *ex, const struct aw_err *err)
 {
     aw_reply_problem(&ex->r, &ex->q, err);
-    ex->state = EXCHANGE_ANSWERED;
+    ex->state = AW_EXCHANGE_ANSWERED;
 }
 
-bool aw_exchange_begin(struct exchange *ex, const char *method)
+bool aw_exchange_begin(struct aw_exchange *ex, const char *method)
 {
     struct aw_req *q = &ex->q;
     struct aw_err err = {0};
-    ex->state = EXCHANGE_READING;
+    ex->state = AW_EXCHANGE_READING;
     q->method = aw_arena_str(q->arena, method);
     q->authorization = header(ex, "Authorization");
     q->content_type = header(ex, "Content-Type");
@@ -135,15 +135,15 @@ bool aw_exchange_begin(struct exchange *ex, const char *method)
     if (!aw_dispatch_match(q, &ex->r, &err)) {
         fail(ex, &err);
     } else if (!q->route) {
-        ex->state = EXCHANGE_ANSWERED;
+        ex->state = AW_EXCHANGE_ANSWERED;
     }
     return true;
 }
 
-void aw_exchange_upload(struct exchange *ex, const void *data, size_t len)
+void aw_exchange_upload(struct aw_exchange *ex, const void *data, size_t len)
 {
     struct aw_err err = {0};
-    if (ex->state == EXCHANGE_ANSWERED) {
+    if (ex->state == AW_EXCHANGE_ANSWERED) {
         return;
     }
     if (ex->body.len + len > (size_t)ex->q.api->conf.max_body) {
@@ -155,7 +155,7 @@ void aw_exchange_upload(struct exchange *ex, const void *data, size_t len)
     aw_str_addn(&ex->body, data, len);
 }
 
-static void add_headers(const struct exchange *ex, struct MHD_Response *response)
+static void add_headers(const struct aw_exchange *ex, struct MHD_Response *response)
 {
     const struct aw_reply *r = &ex->r;
     char etag[32], retry[24];
@@ -184,7 +184,7 @@ static void add_headers(const struct exchange *ex, struct MHD_Response *response
     }
 }
 
-enum MHD_Result aw_exchange_send(struct exchange *ex)
+enum MHD_Result aw_exchange_send(struct aw_exchange *ex)
 {
     /* the text is in the arena, which lives until the exchange is completed */
     struct MHD_Response *response =

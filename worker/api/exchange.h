@@ -7,28 +7,28 @@
 
 #include "server.h"
 
-enum exchange_state {
-    EXCHANGE_NEW,     /* only the first line is known */
-    EXCHANGE_READING, /* headers are read, the body comes */
-    EXCHANGE_ANSWERED /* a pool fills the reply, or it is there */
+enum aw_exchange_state {
+    AW_EXCHANGE_NEW,     /* only the first line is known */
+    AW_EXCHANGE_READING, /* headers are read, the body comes */
+    AW_EXCHANGE_ANSWERED /* a pool fills the reply, or it is there */
 };
 
-struct exchange {
+struct aw_exchange {
     struct aw_req q;
     struct aw_reply r;
     struct aw_str body;
     struct MHD_Connection *connection;
-    enum exchange_state state;
+    enum aw_exchange_state state;
     int64_t begun_us, queued_ms; /* monotonic */
 };
 
-struct exchange *aw_exchange_create(struct aw_api *api, const char *target,
-                                    struct MHD_Connection *connection);
-void aw_exchange_destroy(struct exchange **ex);
+struct aw_exchange *aw_exchange_create(struct aw_api *api, const char *target,
+                                       struct MHD_Connection *connection);
+void aw_exchange_destroy(struct aw_exchange **ex);
 /* Reads the headers. false: answer at once, without the body. */
-bool aw_exchange_begin(struct exchange *ex, const char *method);
-void aw_exchange_upload(struct exchange *ex, const void *data, size_t len);
-enum MHD_Result aw_exchange_send(struct exchange *ex);
-void aw_exchange_count(const struct exchange *ex); /* into the metrics */
+bool aw_exchange_begin(struct aw_exchange *ex, const char *method);
+void aw_exchange_upload(struct aw_exchange *ex, const void *data, size_t len);
+enum MHD_Result aw_exchange_send(struct aw_exchange *ex);
+void aw_exchange_count(const struct aw_exchange *ex); /* into the metrics */
 
 #endif

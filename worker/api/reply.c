@@ -64,7 +64,7 @@ static void add_errors(struct aw_json *json, const struct aw_req *q, const struc
     }
     struct aw_problem one = {0};
     memcpy(one.pointer, err->field, sizeof(one.pointer));
-    snprintf(one.detail, sizeof(one.detail), "%.*s", (int) sizeof(one.detail) - 1, err->msg);
+    snprintf(one.detail, sizeof(one.detail), "%.*s", (int)sizeof(one.detail) - 1, err->msg);
     size_t n = q->problems.n ? q->problems.n : 1;
     const struct aw_problem *problems = q->problems.n ? q->problems.v : &one;
     aw_json_key(json, "errors");

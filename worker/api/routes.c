@@ -83,28 +83,25 @@ static const char *fault_of(const struct aw_route *route)
     return NULL;
 }
 
-static bool check_row(const struct aw_route *const *tables, size_t n, const struct aw_route *row,
-                      struct aw_err *err)
+static bool is_twice(const struct aw_route *const *tables, size_t n, const struct aw_route *row)
 {
-    const char *fault = fault_of(row);
-    for (size_t i = 0; i < n && !fault; i++) {
-        for (const struct aw_route *other = tables[i]; other->method && !fault; other++) {
-            if (other != row && strcmp(other->method, row->method) == 0 &&
-                strcmp(other->path, row->path) == 0) {
-                fault = "there are two of them";
-            }
+    size_t found = 0;
+    for (size_t i = 0; i < n; i++) {
+        for (const struct aw_route *other = tables[i]; other->method; other++) {
+            found += strcmp(other->method, row->method) == 0 && strcmp(other->path, row->path) == 0;
         }
     }
-    return !fault || aw_fail(err, AW_ERR_INTERNAL, "api.routes", "route %s %s: %s", row->method,
-                             row->path, fault);
+    return found > 1;
 }
 
 bool aw_routes_check(const struct aw_route *const *tables, size_t n, struct aw_err *err)
 {
     for (size_t i = 0; i < n; i++) {
         for (const struct aw_route *row = tables[i]; row->method; row++) {
-            if (!check_row(tables, n, row, err)) {
-                return false;
+            const char *fault = is_twice(tables, n, row) ? "there are two of them" : fault_of(row);
+            if (fault) {
+                return aw_fail(err, AW_ERR_INTERNAL, "api.routes", "route %s %s: %s", row->method,
+                               row->path, fault);
             }
         }
     }

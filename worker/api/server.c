@@ -15,23 +15,23 @@
 
 /* --- from the library --- */
 
-static enum MHD_Result answer(struct exchange *ex)
+static enum MHD_Result answer(struct aw_exchange *ex)
 {
     aw_exchange_count(ex);
     return aw_exchange_send(ex);
 }
 
 /* The request is whole: hand it to a pool, unless the answer is known already. */
-static enum MHD_Result received(struct exchange *ex)
+static enum MHD_Result received(struct aw_exchange *ex)
 {
     struct aw_api *api = ex->q.api;
     struct aw_err err = {0};
-    if (ex->state == EXCHANGE_ANSWERED) {
+    if (ex->state == AW_EXCHANGE_ANSWERED) {
         return answer(ex);
     }
     ex->q.body = ex->body.ptr;
     ex->q.body_len = ex->body.len;
-    ex->state = EXCHANGE_ANSWERED;
+    ex->state = AW_EXCHANGE_ANSWERED;
     if (ex->q.route->pool == AW_POOL_INLINE) {
         aw_dispatch_run(&ex->q, &ex->r);
         return answer(ex);
@@ -51,7 +51,7 @@ static enum MHD_Result received(struct exchange *ex)
 
 void aw_server_work(void *job)
 {
-    struct exchange *ex = job;
+    struct aw_exchange *ex = job;
     struct aw_err err = {0};
     if (aw_clock_mono_ms() - ex->queued_ms > ex->q.api->conf.wait_ms) {
         aw_fail(&err, AW_ERR_BUSY, "api.late", "The request waited too long: try again");
@@ -66,12 +66,12 @@ static enum MHD_Result access_handler(void *cls, struct MHD_Connection *connecti
                                       const char *method, const char *version, const char *upload,
                                       size_t *upload_size, void **own)
 {
-    struct exchange *ex = *own;
+    struct aw_exchange *ex = *own;
     (void)cls;
     (void)connection;
     (void)url;
     (void)version;
-    if (ex->state == EXCHANGE_NEW) {
+    if (ex->state == AW_EXCHANGE_NEW) {
         bool go_on = aw_exchange_begin(ex, method);
         return go_on ? MHD_YES : answer(ex);
     }
@@ -94,7 +94,7 @@ static void completed(void *cls, struct MHD_Connection *connection, void **own,
     (void)cls;
     (void)connection;
     (void)code;
-    aw_exchange_destroy((struct exchange **)own);
+    aw_exchange_destroy((struct aw_exchange **)own);
 }
 
 /* The path is decoded by match.c, once. */

@@ -135,7 +135,7 @@ void aw_apply_made(struct aw_apply_run *run, enum aw_apply_secret kind, const ch
 /* --- users --- */
 
 /* Passwords are hashed before the unit: bcrypt is slow, and units do not wait. By place in the list. */
-struct password {
+struct aw_apply_password {
     const char *hash;  /* NULL = keep the stored one */
     const char *plain; /* made here, or NULL */
 };
@@ -156,8 +156,8 @@ static bool prepare_user(struct aw_apply_run *run, const struct aw_node *node, c
     (void)company_id;
     const char *email, *password;
     struct aw_user *stored = NULL;
-    struct password *out = &run->passwords[run->user++];
-    *out = (struct password){0};
+    struct aw_apply_password *out = &run->passwords[run->user++];
+    *out = (struct aw_apply_password){0};
     if (!aw_apply_text(node, "email", pointer, &email, err) ||
         !aw_apply_text(node, "password", pointer, &password, err) ||
         (password && !check_password(password, pointer, err))) {
@@ -184,7 +184,7 @@ static bool apply_user(struct aw_apply_run *run, const struct aw_node *node, con
 {
     static const char *const extras[] = {"password", NULL};
     (void)company_id;
-    const struct password *password = &run->passwords[run->user++];
+    const struct aw_apply_password *password = &run->passwords[run->user++];
     const char *email;
     struct aw_user *stored, *user, *row = AW_NEW(run->arena, struct aw_user);
     enum aw_saved saved;
@@ -243,7 +243,7 @@ static size_t length(const struct aw_node *list)
 static bool prepare(struct aw_apply_run *run, const struct aw_node *root, struct aw_err *err)
 {
     const struct aw_node *users = aw_node_get(root, "users");
-    run->passwords = AW_NEW_N(run->arena, struct password, length(users) + 1);
+    run->passwords = AW_NEW_N(run->arena, struct aw_apply_password, length(users) + 1);
     if (!aw_store_read_begin(run->deps->store, &run->reader, err)) {
         return false;
     }

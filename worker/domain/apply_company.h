@@ -19,7 +19,7 @@ struct aw_apply_run {
     struct aw_arena *arena; /* of the caller: outlives the unit */
     const struct aw_node *root;
     struct aw_reader *reader; /* while users are prepared */
-    struct password *passwords;
+    struct aw_apply_password *passwords;
     size_t user; /* place in the list of users */
     struct aw_tx *tx;
     struct aw_act act;

@@ -59,10 +59,3 @@ struct aw_strs aw_policy_words(const struct aw_actor *actor, struct aw_arena *ar
     }
     return out;
 }
-
-bool aw_policy_sees(const struct aw_user *user, const char *company_id)
-{
-    struct aw_actor actor;
-    aw_policy_actor(user, &actor);
-    return aw_scope_sees(&actor.scope, company_id);
-}

@@ -38,7 +38,5 @@ void aw_policy_actor(const struct aw_user *user, struct aw_actor *actor);
 bool aw_policy_may(const struct aw_actor *actor, enum aw_permission permission);
 /* Words of all permissions of the actor, in arena memory. */
 struct aw_strs aw_policy_words(const struct aw_actor *actor, struct aw_arena *arena);
-/* Does a user row see this company? (also for rows that are not signed in) */
-bool aw_policy_sees(const struct aw_user *user, const char *company_id);
 
 #endif

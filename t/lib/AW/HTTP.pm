@@ -100,7 +100,7 @@ sub read_response
     my ($status) = $line =~ m{\AHTTP/1\.[01] (\d{3})} or croak "not a response: $line";
     my %headers = map { my ($name, $value) = split /:\s*/, $_, 2; (lc $name => $value) } @lines;
     my $response = { status => $status, line => $line, headers => \%headers, body => '' };
-    return $response if $opt{no_body} || $status == 100;
+    return $response if $opt{no_body} || $status =~ /\A(?:1..|204|304)\z/;
 
     my $length = $headers{'content-length'};
     while (!defined $length || length $connection->{in} < $length) {

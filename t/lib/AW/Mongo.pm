@@ -71,7 +71,13 @@ sub restart {
 
 sub pid { return $_[0]{pid} }
 sub kind { return $_[0]{kind} }
-sub uri { my ($self, $name) = @_; return "mongodb://127.0.0.1:$self->{port}/" . ($name // '') }
+
+# FerretDB scans for nearly every filter: on a busy machine its answer may take longer than the driver's 5 s.
+sub uri {
+    my ($self, $name) = @_;
+    my $options = $self->{kind} eq 'ferretdb' ? '?socketTimeoutMS=60000' : '';
+    return "mongodb://127.0.0.1:$self->{port}/" . ($name // '') . $options;
+}
 
 # mongo-java-server finds {_id, version}, with which every replace is addressed, by an index on exactly these two
 # only; other servers take the one on _id.

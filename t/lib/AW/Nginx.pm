@@ -208,6 +208,7 @@ sub test_conf
 sub start
 {
     my ($self) = @_;
+    local $ENV{MALLOC_PERTURB_} = 165;    # memory that is used after it was freed shows
     my ($status, $text) = $self->test_conf;
     croak "nginx -t failed:\n$text" if $status;
     ($status, $text) = $self->run_nginx;

@@ -16,13 +16,14 @@ our $TOP = abs_path(dirname(__FILE__) . '/../../..');
 
 # Options: companies (number, 2), assets (per company, 8), hmac (1), workers (2), ack (disk), queue_size (16m),
 # ids (64k), store (sqlite, or a mongodb:// address), build (release), module, dir, queue_dir, worker_env (hash),
-# nginx_env (list of "env" directives), conf (lines for the http block), rate_limit, correlation_config
+# nginx_env (list of "env" directives), conf (lines for the http block), server (lines for the server block),
+# worker_conf (lines for the worker section), rate_limit, correlation_config
 sub new {
     my ($class, %o) = @_;
     my $self = bless {
         companies => 2, assets => 8, hmac => 1, workers => 2, ack => 'disk', queue_size => '16m', ids => '64k',
         store => 'sqlite', build => 'release', module => "$TOP/build/ngx_http_alertwhisper_module.so",
-        worker_env => {}, nginx_env => [], conf => '', owner => $$, %o,
+        worker_env => {}, nginx_env => [], conf => '', server => '', worker_conf => '', owner => $$, %o,
     }, $class;
     # Not /tmp as such: it may be tmpfs, where a disk ack is refused.
     $self->{dir} //= File::Temp::tempdir('aw-XXXXXX', DIR => $ENV{AW_TEST_DIR} // '/var/tmp');
@@ -103,6 +104,7 @@ http {
     upstream alertwhisper_api { server unix:$dir/sock/api.sock; keepalive 16; }
     server {
         listen 127.0.0.1:$self->{port} backlog=4096;
+        $self->{server}
         location = /api/webhooks/alerts { alertwhisper_ingest; alertwhisper_ack $self->{ack}; }
         location = /edge/status { alertwhisper_status; }
         location / {
@@ -124,6 +126,7 @@ worker {
     master_key = "$dir/data/master.key"
     admin_socket = "$dir/data/admin.sock"
     log = "$dir/logs/worker.log"
+    $self->{worker_conf}
 }
 store {
     driver = "$driver"
@@ -372,7 +375,9 @@ sub load_start {
         exec @command or POSIX::_exit(127);
     }
     push @{ $self->{ledgers} }, $ledger;
-    return { pid => $pid, ledger => $ledger };
+    my $load = { pid => $pid, ledger => $ledger };
+    push @{ $self->{running} }, $load;
+    return $load;
 }
 
 sub load_running {
@@ -412,6 +417,7 @@ sub DESTROY {
     my $self = shift;
     return if $$ != $self->{owner};
     local ($?, $@);
+    kill 'KILL', map { $_->{pid} } grep { $self->load_running($_) } @{ $self->{running} // [] };
     eval { $self->end_worker('KILL') };
     eval { $self->stop_nginx };
     if ($ENV{AW_KEEP}) {

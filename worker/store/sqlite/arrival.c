@@ -6,112 +6,33 @@
 #include "worker/base/alloc.h"
 #include "worker/base/siphash.h"
 #include "worker/model/model.h"
+#include "worker/store/sqlite/pairs.h"
 #include "worker/store/sqlite/rows.h"
 
-enum {
-    FIRST_SLOTS = 1 << 12,
-    SLICE =
-        2 /* entries moved for each row that is inserted: the map shrinks faster than it grows */
-};
+/* Entries moved for each row that is inserted: a full map is gone before the next is full. */
+enum { SLICE = 2 };
 
-size_t aw_arrival_map_full =
-    1 << 17; /* a few megabytes, and a fraction of a second to read at start */
-
-struct pair {
-    uint64_t hash;
-    int64_t row; /* 0 = free */
-};
-
-/* Open addressing; a hash may be there several times. */
-struct pairs {
-    struct pair *v;
-    size_t size, n; /* size: a power of two, at least twice n */
-};
+/* A few megabytes, and a fraction of a second to read at start. */
+size_t aw_arrival_map_full = 1 << 17;
 
 struct aw_arrival {
     const struct aw_schema *schema;
     bool loaded;
-    bool changed;         /* by this transaction */
-    struct pairs newest;  /* rows that are not in the hash table */
-    struct pairs moving;  /* on their way there */
-    struct pair *sorted;  /* the same, in the order of the hash */
-    size_t moved;         /* of sorted */
-    int64_t moving_up_to; /* highest row number among them */
+    bool changed;           /* by this transaction */
+    struct aw_pairs newest; /* rows that are not in the hash table */
+    struct aw_pairs moving; /* on their way there */
+    struct aw_pair *sorted; /* the same, in the order of the hash */
+    size_t moved;           /* of sorted */
+    int64_t moving_up_to;   /* highest row number among them */
     int64_t last_row;
-    size_t inserted;     /* by this transaction */
-    struct pairs absent; /* hashes that no row has, asked for in this transaction */
+    size_t inserted;        /* by this transaction */
+    struct aw_pairs absent; /* hashes that no row has, asked for in this transaction */
 };
 
 static uint64_t hash_of(const char *id)
 {
     static const uint64_t key[2] = {0, 0}; /* stored: it must not change */
     return aw_siphash(key, id, strlen(id));
-}
-
-/* --- pairs --- */
-
-static void pairs_place(struct pairs *pairs, uint64_t hash, int64_t row)
-{
-    size_t i = hash & (pairs->size - 1);
-    while (pairs->v[i].row != 0) {
-        i = (i + 1) & (pairs->size - 1);
-    }
-    pairs->v[i] = (struct pair){.hash = hash, .row = row};
-    pairs->n++;
-}
-
-static void pairs_add(struct pairs *pairs, uint64_t hash, int64_t row)
-{
-    if ((pairs->n + 1) * 2 > pairs->size) {
-        struct pairs larger = {.size = pairs->size != 0 ? pairs->size * 2 : FIRST_SLOTS};
-        larger.v = aw_alloc_zero(larger.size, sizeof(*larger.v));
-        for (size_t i = 0; i < pairs->size; i++) {
-            if (pairs->v[i].row != 0) {
-                pairs_place(&larger, pairs->v[i].hash, pairs->v[i].row);
-            }
-        }
-        free(pairs->v);
-        *pairs = larger;
-    }
-    pairs_place(pairs, hash, row);
-}
-
-/* The next entry of a hash; *at starts as the hash itself. 0 = no more. */
-static int64_t pairs_next(const struct pairs *pairs, uint64_t hash, size_t *at)
-{
-    while (pairs->size != 0) {
-        const struct pair *pair = &pairs->v[*at & (pairs->size - 1)];
-        if (pair->row == 0) {
-            break;
-        }
-        ++*at;
-        if (pair->hash == hash) {
-            return pair->row;
-        }
-    }
-    return 0;
-}
-
-static void pairs_clear(struct pairs *pairs)
-{
-    if (pairs->n > 0) {
-        memset(pairs->v, 0, pairs->size * sizeof(*pairs->v));
-        pairs->n = 0;
-    }
-}
-
-static void pairs_free(struct pairs *pairs)
-{
-    free(pairs->v);
-    *pairs = (struct pairs){.v = NULL};
-}
-
-static int order_pairs(const void *a, const void *b)
-{
-    const struct pair *x = a, *y = b;
-    int64_t first = (int64_t)x->hash, second = (int64_t)y->hash; /* as the database sorts */
-    return first != second ? (first > second) - (first < second)
-                           : (x->row > y->row) - (x->row < y->row);
 }
 
 /* --- texts --- */
@@ -207,7 +128,7 @@ struct aw_arrival *aw_arrival_open(const struct aw_schema *schema)
 
 static void stop_moving(struct aw_arrival *arrival)
 {
-    pairs_free(&arrival->moving);
+    aw_pairs_free(&arrival->moving);
     free(arrival->sorted);
     arrival->sorted = NULL;
     arrival->moved = 0;
@@ -217,8 +138,8 @@ void aw_arrival_close(struct aw_arrival **arrival)
 {
     if (*arrival != NULL) {
         stop_moving(*arrival);
-        pairs_free(&(*arrival)->newest);
-        pairs_free(&(*arrival)->absent);
+        aw_pairs_free(&(*arrival)->newest);
+        aw_pairs_free(&(*arrival)->absent);
         free(*arrival);
         *arrival = NULL;
     }
@@ -242,7 +163,7 @@ static bool load(struct aw_arrival *arrival, struct aw_sqlite_conn *conn, struct
         return true;
     }
     stop_moving(arrival);
-    pairs_free(&arrival->newest);
+    aw_pairs_free(&arrival->newest);
     if (!aw_sqlite_take_verb(conn, arrival->schema, load_text, &stmt, err)) {
         return false;
     }
@@ -252,7 +173,7 @@ static bool load(struct aw_arrival *arrival, struct aw_sqlite_conn *conn, struct
         const char *id = (const char *)sqlite3_column_text(stmt.stmt, 1);
         arrival->last_row = at > arrival->last_row ? at : arrival->last_row;
         if (id != NULL) {
-            pairs_add(&arrival->newest, hash_of(id), at);
+            aw_pairs_add(&arrival->newest, hash_of(id), at);
         }
     }
     arrival->loaded = rc == SQLITE_DONE || aw_sqlite_fail(conn, arrival->schema->name, err);
@@ -314,12 +235,12 @@ static bool try_row(struct lookup *lookup, int64_t at)
     return ok;
 }
 
-static bool try_pairs(struct lookup *lookup, const struct pairs *pairs, uint64_t hash)
+static bool try_pairs(struct lookup *lookup, const struct aw_pairs *pairs, uint64_t hash)
 {
     size_t place = hash;
     int64_t at;
     bool ok = true;
-    while (ok && lookup->at == 0 && (at = pairs_next(pairs, hash, &place)) != 0) {
+    while (ok && lookup->at == 0 && (at = aw_pairs_next(pairs, hash, &place)) != 0) {
         ok = try_row(lookup, at);
     }
     return ok;
@@ -349,14 +270,14 @@ static bool find(struct lookup *lookup, const char *id)
     lookup->met = false;
     lookup->at = 0;
     lookup->row = NULL;
-    if (pairs_next(&arrival->absent, hash, &place) != 0) {
+    if (aw_pairs_next(&arrival->absent, hash, &place) != 0) {
         return true;
     }
     bool ok = try_pairs(lookup, &arrival->newest, hash) &&
               (lookup->at != 0 || try_pairs(lookup, &arrival->moving, hash)) &&
               (lookup->at != 0 || try_stored(lookup, hash));
     if (ok && !lookup->met) {
-        pairs_add(&arrival->absent, hash, 1);
+        aw_pairs_add(&arrival->absent, hash, 1);
     }
     return ok;
 }
@@ -404,7 +325,7 @@ static bool insert(struct aw_arrival *arrival, struct aw_sqlite_conn *conn,
     if (ok) {
         arrival->last_row = at;
         arrival->inserted++;
-        pairs_add(&arrival->newest, hash_of(write->id), at);
+        aw_pairs_add(&arrival->newest, hash_of(write->id), at);
     }
     return ok;
 }
@@ -459,7 +380,7 @@ static bool find_number(struct aw_arrival *arrival, struct aw_sqlite_conn *conn,
     struct lookup lookup = {.arrival = arrival, .conn = conn, .arena = scratch, .err = err};
     size_t place = hash_of(id);
     *at = 0;
-    if (pairs_next(&arrival->absent, place, &place) != 0) {
+    if (aw_pairs_next(&arrival->absent, place, &place) != 0) {
         return true;
     }
     if (!lookup_begin(&lookup)) {
@@ -490,11 +411,19 @@ bool aw_arrival_write(struct aw_arrival *arrival, struct aw_sqlite_conn *conn,
            (write->kind == AW_WRITE_REPLACE || forget(conn, write, at, err));
 }
 
+static int order_pairs(const void *a, const void *b)
+{
+    const struct aw_pair *x = a, *y = b;
+    int64_t first = (int64_t)x->hash, second = (int64_t)y->hash; /* as the database sorts */
+    return first != second ? (first > second) - (first < second)
+                           : (x->row > y->row) - (x->row < y->row);
+}
+
 static void start_moving(struct aw_arrival *arrival)
 {
     size_t n = 0;
     arrival->moving = arrival->newest;
-    arrival->newest = (struct pairs){.v = NULL};
+    arrival->newest = (struct aw_pairs){.v = NULL};
     arrival->moving_up_to = arrival->last_row;
     arrival->sorted = aw_alloc_zero(arrival->moving.n, sizeof(*arrival->sorted));
     for (size_t i = 0; i < arrival->moving.size; i++) {
@@ -537,7 +466,7 @@ bool aw_arrival_settle(struct aw_arrival *arrival, struct aw_sqlite_conn *conn, 
     bool ok = true;
     for (size_t i = 0; ok && i < arrival->inserted * SLICE && arrival->moved < arrival->moving.n;
          i++) {
-        const struct pair *pair = &arrival->sorted[arrival->moved++];
+        const struct aw_pair *pair = &arrival->sorted[arrival->moved++];
         ok = put_pair(conn, stmt.stmt, pair->hash, pair->row, err);
     }
     aw_sqlite_give(&stmt);
@@ -551,5 +480,5 @@ void aw_arrival_end(struct aw_arrival *arrival, bool committed)
     }
     arrival->changed = false;
     arrival->inserted = 0;
-    pairs_clear(&arrival->absent);
+    aw_pairs_clear(&arrival->absent);
 }

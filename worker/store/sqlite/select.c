@@ -4,6 +4,7 @@
 
 #include "worker/base/json.h"
 #include "worker/store/query.h"
+#include "worker/store/sqlite/arrival.h"
 #include "worker/store/sqlite/rows.h"
 
 static const char *const operators[] = {
@@ -205,8 +206,15 @@ bool aw_sqlite_get_many(struct aw_sqlite_conn *conn, const struct aw_schema *sch
                         const char *const *ids, size_t n, struct aw_arena *arena, void **rows,
                         struct aw_err *err)
 {
+    struct aw_arrival *arrival = aw_arrival_of(conn->arrivals, schema);
     struct aw_sqlite_stmt stmt;
-    if (!ready(conn, err) || !aw_sqlite_take_verb(conn, schema, aw_sqlite_get_text, &stmt, err)) {
+    if (!ready(conn, err)) {
+        return false;
+    }
+    if (arrival != NULL) {
+        return aw_arrival_get_many(arrival, conn, ids, n, arena, rows, err);
+    }
+    if (!aw_sqlite_take_verb(conn, schema, aw_sqlite_get_text, &stmt, err)) {
         return false;
     }
     bool ok = true;

@@ -139,9 +139,10 @@ sub target_of {
     return $path;
 }
 
-# Starts aw_load; options as its own, and pin.
+# Starts aw_load; options as its own, pin, and any_answer: refusals are counted in {errors} and no end.
 sub load_start {
     my ($stack, %o) = @_;
+    my $any = delete $o{any_answer};
     my $pin = delete $o{pin} // 1;
     my $seed = delete $o{seed} // 1 + ++$stack->{bench_loads};
     my $out = "$stack->{dir}/load.$seed.out";
@@ -152,7 +153,7 @@ sub load_start {
         open STDOUT, '>', $out;
         exec @command or POSIX::_exit(127);
     }
-    return { pid => $pid, out => $out };
+    return { pid => $pid, out => $out, any => $any };
 }
 
 # Its figures; dies when an answer was not 200 or a delivery was taken for a repeat.
@@ -162,11 +163,33 @@ sub load_wait {
     my $figures = $json->decode(AW::Stack::slurp($load->{out}));
     my %answers = %{ $figures->{answers} };
     $figures->{errors} = sum0(map { $answers{$_} } grep { $_ != 200 } keys %answers);
-    die "the load met refusals: " . $json->encode($figures) if $figures->{errors} || $figures->{duplicates};
+    die "the load met refusals: " . $json->encode($figures) if !$load->{any} && ($figures->{errors} || $figures->{duplicates});
     return $figures;
 }
 
 sub load { return load_wait(load_start(@_)) }
+
+# Puts alerts into the queue file, past nginx, as fast as the worker takes them; { alerts, seconds, per_second, cpu_us }
+# with the worker's processor time per alert.
+sub feed {
+    my ($stack, $alerts) = @_;
+    my $from = $stack->{fed} // 0;
+    $stack->{fed} = $from + $alerts;
+    my $before = cpu_us($stack->{worker});
+    my $figures = $json->decode(scalar qx{$BENCH/bench_feed $stack->{queue_dir}/queue $stack->{companies} $stack->{assets} $alerts $from});
+    $figures->{per_second} = $alerts / $figures->{seconds};
+    $figures->{cpu_us} = (cpu_us($stack->{worker}) - $before) / $alerts;
+    return $figures;
+}
+
+# Dies unless the worker has stored exactly so many alerts since its start: a benchmark of lost alerts says nothing.
+sub must_hold {
+    my ($stack, $alerts) = @_;
+    my $text = HTTP::Tiny->new->get($stack->url('/metrics'))->{content};
+    my $stored = sum0($text =~ /^aw_alerts_total\{.*?\} (\d+)/mg);
+    die "$alerts alerts were acked, $stored are stored" if $stored != $alerts;
+    return;
+}
 
 # The bench consumer on cpu0.
 sub consumer_start {
