@@ -78,6 +78,19 @@ ngx_http_alertwhisper_test_files(ngx_http_alertwhisper_main_conf_t *amcf,
             }
         }
 
+        /* its making was cut off, or is under way: the start goes on with it */
+
+        if (ngx_strstr(aerr.code, ".absent") != NULL) {
+            if (ngx_http_alertwhisper_test_absent(file[i].path, file[i].place,
+                                                  i == 0 && amcf->disk, log)
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+
+            continue;
+        }
+
         level = (ngx_strstr(aerr.code, ".io") == NULL) ? NGX_LOG_EMERG
                                                        : NGX_LOG_WARN;
 

@@ -242,7 +242,12 @@ bool aw_file_fill(const struct aw_file_spec *spec, int fd, uint64_t size, struct
         size_t want = size - at < sizeof(zeros) ? (size_t)(size - at) : sizeof(zeros);
         ssize_t put = pwrite(fd, zeros, want, (off_t)at);
         if (put <= 0 && errno != EINTR) {
-            return fail_io(spec, "filling", err);
+            (void)fail_io(spec, "filling", err);
+            /* Half a file would keep the room that is needed. */
+            if (ftruncate(fd, 0) != 0) {
+                return fail_io(spec, "emptying", err);
+            }
+            return false;
         }
         at += put > 0 ? (uint64_t)put : 0;
     }

@@ -36,8 +36,11 @@ for my $round (1 .. 20) {
 is($nginx->master, $master, 'the master is the same');
 is(maps($master), 3, 'and has the three files mapped once');
 is(scalar(grep { maps($_) == 3 } $nginx->workers), 2, 'and so have the workers');
-my ($after) = AW::Nginx::slurp("/proc/$master/status") =~ /^VmRSS:\s+(\d+)/m;
-cmp_ok($after - $rss, '<', 600, 'ten more reloads cost the master no memory');
+SKIP: {
+    skip 'a sanitizer keeps what was freed, and looks for leaks itself', 1 if AW::Nginx::slurp("/proc/$master/maps") =~ /asan/;
+    my ($after) = AW::Nginx::slurp("/proc/$master/status") =~ /^VmRSS:\s+(\d+)/m;
+    cmp_ok($after - $rss, '<', 600, 'ten more reloads cost the master no memory');
+}
 
 subtest 'reloads that are refused leave all as it was' => sub {
     $nginx->{http} = '';

@@ -78,7 +78,7 @@ static void write_wrong(struct aw_tx *tx, const int64_t *after)
 
 static void check_some(struct aw_tx *tx, unsigned n)
 {
-    const char *ids[IDS];
+    const char *ids[IDS] = {NULL};
     struct thing *rows[IDS];
     unsigned numbers[IDS];
     struct aw_err err;

@@ -129,7 +129,7 @@ static bool take_in(struct aw_ingest_run *run, const struct aw_ingest_batch *bat
     if (!aw_dedupe_judge(dedupe, item, &verdict, err)) {
         return false;
     }
-    if (verdict.what == AW_DEDUPE_NEW) {
+    if (verdict.what == AW_DEDUPE_NEW && view != NULL) {
         add_alert(run, view, item);
     } else if (verdict.what == AW_DEDUPE_REPEAT) {
         if (verdict.counted) {

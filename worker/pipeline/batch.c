@@ -122,7 +122,9 @@ void aw_batch_release(struct aw_batch *batch)
             source->begin = source->cursor;
         }
     }
-    batch->next_source = (batch->next_source + 1) % batch->source_count;
+    if (++batch->next_source >= batch->source_count) {
+        batch->next_source = 0;
+    }
     clear(batch);
 }
 

@@ -128,7 +128,7 @@ struct aw_arrival *aw_arrival_open(const struct aw_schema *schema)
 
 static void stop_moving(struct aw_arrival *arrival)
 {
-    aw_pairs_free(&arrival->moving);
+    aw_pairs_clear(&arrival->moving);
     free(arrival->sorted);
     arrival->sorted = NULL;
     arrival->moved = 0;
@@ -138,6 +138,7 @@ void aw_arrival_close(struct aw_arrival **arrival)
 {
     if (*arrival != NULL) {
         stop_moving(*arrival);
+        aw_pairs_free(&(*arrival)->moving);
         aw_pairs_free(&(*arrival)->newest);
         aw_pairs_free(&(*arrival)->absent);
         free(*arrival);
@@ -163,7 +164,7 @@ static bool load(struct aw_arrival *arrival, struct aw_sqlite_conn *conn, struct
         return true;
     }
     stop_moving(arrival);
-    aw_pairs_free(&arrival->newest);
+    aw_pairs_clear(&arrival->newest);
     if (!aw_sqlite_take_verb(conn, arrival->schema, load_text, &stmt, err)) {
         return false;
     }
@@ -421,11 +422,12 @@ static int order_pairs(const void *a, const void *b)
 
 static void start_moving(struct aw_arrival *arrival)
 {
-    size_t n = 0;
+    struct aw_pairs empty = arrival->moving;
     arrival->moving = arrival->newest;
-    arrival->newest = (struct aw_pairs){.v = NULL};
+    arrival->newest = empty;
     arrival->moving_up_to = arrival->last_row;
     arrival->sorted = aw_alloc_zero(arrival->moving.n, sizeof(*arrival->sorted));
+    size_t n = 0;
     for (size_t i = 0; i < arrival->moving.size; i++) {
         if (arrival->moving.v[i].row != 0) {
             arrival->sorted[n++] = arrival->moving.v[i];

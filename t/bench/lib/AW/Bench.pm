@@ -54,11 +54,24 @@ sub cpu_us {
     return $ns / 1000;
 }
 
-# Resident memory of a process, MiB.
+# Resident memory of a process, MiB; RssAnon is its own, RssFile and RssShmem what it shares with files.
 sub rss_mib {
-    my ($pid) = @_;
-    my ($kib) = AW::Stack::slurp("/proc/$pid/status") =~ /^VmRSS:\s+(\d+) kB/m or die "no process $pid";
+    my ($pid, $kind) = @_;
+    $kind //= 'VmRSS';
+    my ($kib) = AW::Stack::slurp("/proc/$pid/status") =~ /^$kind:\s+(\d+) kB/m or die "no process $pid";
     return $kib / 1024;
+}
+
+# Bytes of the newest generation in an edge table file: the layout of src/aw_edge_layout.h.
+sub edge_bytes {
+    my ($path) = @_;
+    my ($head, $page) = (64, 4096);
+    my $file = AW::Stack::slurp($path);
+    my ($generation) = unpack 'Q<', substr $file, 64 + 8, 8;
+    my $buffer = $page + ($generation & 1) * (int((length($file) - $page) / 2) & ~63);
+    my ($found, undef, $used) = unpack 'Q<Q<L<', substr $file, $buffer, $head;
+    die 'the edge table has no generation' if !$generation || $found != $generation;
+    return $used;
 }
 
 # Runs what starts servers, bound to cpu0 when `pin` is set.
