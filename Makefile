@@ -38,7 +38,7 @@ UPPER  := $(call objs,worker/domain/*.c worker/pipeline/*.c worker/api/*.c) $(ST
 TOP    := $(call objs,worker/*.c) $(UPPER)
 
 .PHONY: print-cflags tools all module worker test run bench asan tsan fuzz lint format docs install clean unit
-.SECONDARY:
+.SECONDARY: $(patsubst %.c,$B/%.o,$(wildcard t/*/*.c))
 all: module worker
 
 worker: $B/alertwhisperd
@@ -104,4 +104,4 @@ install: all
 clean:
 	rm -rf build
 
--include $(shell find build/$(MODE) -name '*.d' 2>/dev/null)
+-include $(shell find $B -name '*.d' 2>/dev/null)

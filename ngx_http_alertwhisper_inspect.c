@@ -78,7 +78,7 @@ ngx_http_alertwhisper_test_files(ngx_http_alertwhisper_main_conf_t *amcf,
             }
         }
 
-        /* its making was cut off, or is under way: the start goes on with it */
+        /* its making was cut off or goes on: the start will finish it */
 
         if (ngx_strstr(aerr.code, ".absent") != NULL) {
             if (ngx_http_alertwhisper_test_absent(file[i].path, file[i].place,

@@ -19,4 +19,4 @@ sub measure {
 
 measure('store', 500_000, '>= 20000');
 my $mongo = AW::Mongo->start('java');
-measure('store_mongo', 100_000, '>= 5000', store => $mongo->uri('bench'));
+measure('store_mongo', 100_000, '>= 5000', store => $mongo->database('bench'));

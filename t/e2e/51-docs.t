@@ -46,8 +46,13 @@ all_stand('verdicts', 'directives', 19, '`%s`', grep { $_ ne 'pending' } @codes)
 my ($gauges) = $module =~ /ngx_http_alertwhisper_gauges\[\] = \{(.*?)^\};/ms;
 all_stand('figures of the edge', 'directives', 11, '`alertwhisper_edge_%s`', $gauges =~ /\{ "\w+", "\w+", "(\w+)"/g);
 all_stand('counters', 'directives', 22, '| `%s` |', $counters =~ /^\s+X\((\w+),/mg);
-all_stand('log events', 'log', 30, '| `%s` |', $worker =~ /aw_log\(\s*\w+,\s*"([\w.]+)"/g, $worker =~ /line_write\(\w+,\s*"([\w.]+)"/g);
-all_stand('metrics', 'log', 17, '`%s`', $worker =~ /\.name = "(aw_\w+)"/g, $worker =~ /# TYPE (aw_\w+) /g);
+my @events = ($worker =~ /aw_log\(\s*\w+,\s*"([\w.]+)"/g, $worker =~ /line_write\(\w+,\s*"([\w.]+)"/g);
+my @metrics = ($worker =~ /\.name = "(aw_\w+)"/g, $worker =~ /# TYPE (aw_\w+) /g);
+all_stand('log events', 'log', 30, '| `%s` |', @events);
+all_stand('metrics', 'log', 15, '`%s`', @metrics);
+my %known = map { $_ => 1 } @events, @metrics;
+my @told = ($page{log} =~ /^\| `([a-z]+\.[a-z_]+)` \|/mg, $page{log} =~ /`(aw_\w+)`/g);
+is(join(' ', grep { !$known{$_} } @told), '', 'and no others');
 unlike($worker, qr/aw_log\(\s*\w+,\s*[^"\s]/, 'each log event is named where it is logged');
 
 my $keys = `scripts/docs --print-keys`;

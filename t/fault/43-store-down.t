@@ -12,7 +12,7 @@ use Time::HiRes qw(sleep time);
 
 my ($down, $rate) = ($ENV{AW_SHORT} ? 8 : 30, 50);
 my $server = AW::Mongo->start('ferretdb');
-my $stack = AW::Stack->new(store => $server->database('fault'))->start;
+my $stack = AW::Stack->new(store => "mongodb://127.0.0.1:$server->{port}/fault")->start;
 my $count = $rate * ($down + 4);
 my $load = $stack->load_start(count => $count, rate => $rate, connections => 16);
 

@@ -48,7 +48,9 @@ struct aw_tx {
 
 struct aw_tx *aw_tx_create(struct aw_store *store)
 {
-    enum { ARENA_BLOCK = 8 << 20 }; /* a large batch: kept between units, so its pages stay mapped */
+    enum {
+        ARENA_BLOCK = 8 << 20
+    }; /* a large batch: kept between units, so its pages stay mapped */
     struct aw_tx *tx = aw_alloc_zero(1, sizeof(*tx));
     tx->store = store;
     tx->arena = aw_arena_create(ARENA_BLOCK);

@@ -15,13 +15,13 @@ use Time::HiRes qw(sleep time);
 our $TOP = abs_path(dirname(__FILE__) . '/../../..');
 
 # Options: companies (number, 2), assets (per company, 8), hmac (1), workers (2), ack (disk), queue_size (16m),
-# ids (64k), store (sqlite, or a mongodb:// address), build (release), module, dir, queue_dir, worker_env (hash),
+# queue_name (queue), ids (64k), store (sqlite, or a mongodb:// address), build (release), module, dir, queue_dir, worker_env (hash),
 # nginx_env (list of "env" directives), conf (lines for the http block), server (lines for the server block),
 # worker_conf (lines for the worker section), rate_limit, correlation_config
 sub new {
     my ($class, %o) = @_;
     my $self = bless {
-        companies => 2, assets => 8, hmac => 1, workers => 2, ack => 'disk', queue_size => '16m', ids => '64k',
+        companies => 2, assets => 8, hmac => 1, workers => 2, ack => 'disk', queue_name => 'queue', queue_size => '16m', ids => '64k',
         store => 'sqlite', build => 'release', module => "$TOP/build/ngx_http_alertwhisper_module.so",
         worker_env => {}, nginx_env => [], conf => '', server => '', worker_conf => '', owner => $$, %o,
     }, $class;
@@ -98,7 +98,7 @@ http {
     client_max_body_size 64k;
     client_body_buffer_size 128k;
     keepalive_requests 1000000;
-    alertwhisper_queue $self->{queue_dir}/queue $self->{queue_size} ids=$self->{ids};
+    alertwhisper_queue $self->{queue_dir}/$self->{queue_name} $self->{queue_size} ids=$self->{ids};
     alertwhisper_edge_table $self->{shm}/edge 4m;
     $self->{conf}
     upstream alertwhisper_api { server unix:$dir/sock/api.sock; keepalive 16; }
@@ -118,7 +118,7 @@ http {
 EOT
     my ($driver, $uri) = $self->{store} eq 'sqlite' ? ('sqlite', '') : ('mongo', $self->{store});
     my $path = $self->{db_path} // "$dir/data/alertwhisper.db";
-    my $queues = join ', ', map { "\"$_\"" } "$self->{queue_dir}/queue", @{ $self->{retired} // [] };
+    my $queues = join ', ', map { "\"$_\"" } "$self->{queue_dir}/$self->{queue_name}", @{ $self->{retired} // [] };
     spew("$dir/alertwhisper.conf", <<"EOT");
 worker {
     queues = {$queues}
@@ -354,7 +354,7 @@ sub api {
 
 sub queue_info {
     my $self = shift;
-    return decode_json($self->run_worker_command('queue', $_[0] // "$self->{queue_dir}/queue"));
+    return decode_json($self->run_worker_command('queue', $_[0] // "$self->{queue_dir}/$self->{queue_name}"));
 }
 
 sub drained {

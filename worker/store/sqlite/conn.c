@@ -89,7 +89,8 @@ static bool set_up(struct aw_sqlite_conn *conn, struct aw_err *err)
         return aw_sqlite_exec(conn, sql, err);
     }
     snprintf(sql, sizeof(sql),
-             "PRAGMA journal_mode=WAL;PRAGMA synchronous=%s;PRAGMA wal_autocheckpoint=0;"
+             "PRAGMA page_size=8192;PRAGMA journal_mode=WAL;PRAGMA synchronous=%s;PRAGMA "
+             "wal_autocheckpoint=0;"
              "PRAGMA mmap_size=0;PRAGMA temp_store=MEMORY;PRAGMA secure_delete=FAST;"
              "PRAGMA journal_size_limit=%d;PRAGMA cache_size=-%lld",
              strcmp(conn->synchronous, "normal") == 0 ? "NORMAL" : "FULL", 64 << 20,

@@ -44,13 +44,29 @@ static void add_after(struct aw_str *sql, const struct aw_match *match)
     }
 }
 
-static void add_where(struct aw_str *sql, const struct aw_match *match)
+/* The condition whose values are asked for one by one, or AW_QUERY_CONDS. With a list of companies and an order, an
+ * index gives the first rows of each company at once, but the first of all only by sorting every row of theirs. */
+static size_t split_of(const struct aw_query *query)
+{
+    for (size_t i = 0; query->limit != 0 && i < query->n; i++) {
+        if (query->conds[i].op == AW_OP_IN) {
+            return i;
+        }
+    }
+    return AW_QUERY_CONDS;
+}
+
+static void add_where(struct aw_str *sql, const struct aw_match *match, size_t split)
 {
     const struct aw_query *query = match->query;
     const char *before = " WHERE ";
     for (size_t i = 0; i < query->n; i++) {
         aw_str_add(sql, before);
-        add_cond(sql, &query->conds[i], match->fields[i]);
+        if (i == split) {
+            aw_str_printf(sql, "\"%s\"=split_by", match->fields[i]->name);
+        } else {
+            add_cond(sql, &query->conds[i], match->fields[i]);
+        }
         before = " AND ";
     }
     if (query->after_id != NULL) {
@@ -105,21 +121,37 @@ static int bind_cond(sqlite3_stmt *stmt, int *at, const struct aw_cond *cond,
     return cond->text != NULL ? bind_text(stmt, ++*at, cond->text) : SQLITE_OK;
 }
 
-/* In the order in which the text names the parameters. */
-static bool bind_query(sqlite3_stmt *stmt, const struct aw_match *match)
+static int bind_after(sqlite3_stmt *stmt, int *at, const struct aw_match *match)
+{
+    const struct aw_query *query = match->query;
+    int rc = SQLITE_OK;
+    if (query->after_id == NULL) {
+        return rc;
+    }
+    if (match->sort != match->id && aw_field_is_number(match->sort)) {
+        rc = sqlite3_bind_int64(stmt, ++*at, query->after_number);
+    } else if (match->sort != match->id && query->after_text != NULL) {
+        rc = bind_text(stmt, ++*at, query->after_text);
+    }
+    return rc == SQLITE_OK ? bind_text(stmt, ++*at, query->after_id) : rc;
+}
+
+/* In the order in which the text names the parameters; limits are what is left at the end. */
+static bool bind_query(sqlite3_stmt *stmt, const struct aw_match *match, size_t split)
 {
     const struct aw_query *query = match->query;
     int at = 0, rc = SQLITE_OK;
-    for (size_t i = 0; i < query->n && rc == SQLITE_OK; i++) {
-        rc = bind_cond(stmt, &at, &query->conds[i], match->fields[i]);
+    if (split < query->n) {
+        rc = bind_list(stmt, ++at, &query->conds[split].in);
     }
-    if (query->after_id != NULL && rc == SQLITE_OK) {
-        if (match->sort != match->id && aw_field_is_number(match->sort)) {
-            rc = sqlite3_bind_int64(stmt, ++at, query->after_number);
-        } else if (match->sort != match->id && query->after_text != NULL) {
-            rc = bind_text(stmt, ++at, query->after_text);
+    for (size_t i = 0; i < query->n && rc == SQLITE_OK; i++) {
+        if (i != split) {
+            rc = bind_cond(stmt, &at, &query->conds[i], match->fields[i]);
         }
-        rc = rc == SQLITE_OK ? bind_text(stmt, ++at, query->after_id) : rc;
+    }
+    rc = rc == SQLITE_OK ? bind_after(stmt, &at, match) : rc;
+    while (rc == SQLITE_OK && at < sqlite3_bind_parameter_count(stmt)) {
+        rc = sqlite3_bind_int64(stmt, ++at, (int64_t)query->limit);
     }
     return rc == SQLITE_OK;
 }
@@ -132,32 +164,48 @@ static bool ready(struct aw_sqlite_conn *conn, struct aw_err *err)
            (sqlite3_get_autocommit(conn->db) == 0 || aw_sqlite_exec(conn, "BEGIN", err));
 }
 
+static void rows_text(struct aw_str *sql, const struct aw_match *match, size_t split)
+{
+    const struct aw_schema *schema = match->query->schema;
+    aw_str_add(sql, "SELECT ");
+    aw_sqlite_columns(schema, sql);
+    if (split < match->query->n) {
+        aw_str_printf(sql,
+                      " FROM (SELECT DISTINCT value AS split_by FROM json_each(?)) CROSS JOIN "
+                      "\"%s\" WHERE \"id\" IN (SELECT \"id\" FROM \"%s\"",
+                      schema->name, schema->name);
+        add_where(sql, match, split);
+        add_order(sql, match);
+        aw_str_add(sql, ")");
+    } else {
+        aw_str_printf(sql, " FROM \"%s\"", schema->name);
+        add_where(sql, match, split);
+    }
+    add_order(sql, match);
+}
+
+static void count_text(struct aw_str *sql, const struct aw_match *match)
+{
+    aw_str_printf(sql, "SELECT count(*) FROM \"%s\"", match->query->schema->name);
+    add_where(sql, match, AW_QUERY_CONDS);
+}
+
 static bool take_query(struct aw_sqlite_conn *conn, const struct aw_match *match, bool count,
                        struct aw_sqlite_stmt *stmt, struct aw_err *err)
 {
-    const struct aw_schema *schema = match->query->schema;
+    size_t split = count ? AW_QUERY_CONDS : split_of(match->query);
     struct aw_str sql;
     aw_str_init(&sql, NULL);
-    aw_str_add(&sql, "SELECT ");
     if (count) {
-        aw_str_add(&sql, "count(*)");
+        count_text(&sql, match);
     } else {
-        aw_sqlite_columns(schema, &sql);
-    }
-    aw_str_printf(&sql, " FROM \"%s\"", schema->name);
-    add_where(&sql, match);
-    if (!count) {
-        add_order(&sql, match);
+        rows_text(&sql, match, split);
     }
     bool ok = aw_sqlite_take(conn, sql.ptr, sql.len, stmt, err);
     aw_str_fini(&sql);
-    if (ok && !bind_query(stmt->stmt, match)) {
-        aw_sqlite_give(stmt);
+    if (ok && !bind_query(stmt->stmt, match, split)) {
         ok = aw_sqlite_fail(conn, "binding a query", err);
-    }
-    if (ok && !count && match->query->limit != 0) {
-        sqlite3_bind_int64(stmt->stmt, sqlite3_bind_parameter_count(stmt->stmt),
-                           (int64_t)match->query->limit);
+        aw_sqlite_give(stmt);
     }
     return ok;
 }
