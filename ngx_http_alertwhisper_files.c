@@ -26,6 +26,8 @@ static ngx_uint_t ngx_http_alertwhisper_same_files(
     ngx_http_alertwhisper_main_conf_t *amcf);
 static ngx_http_alertwhisper_files_t *ngx_http_alertwhisper_open_files(
     ngx_http_alertwhisper_main_conf_t *amcf, ngx_log_t *log);
+static ngx_http_alertwhisper_files_t *ngx_http_alertwhisper_new_files(
+    ngx_http_alertwhisper_main_conf_t *amcf, ngx_log_t *log);
 static ngx_int_t ngx_http_alertwhisper_rebuild(
     ngx_http_alertwhisper_files_t *files,
     ngx_http_alertwhisper_main_conf_t *amcf, ngx_log_t *log);
@@ -173,26 +175,10 @@ ngx_http_alertwhisper_open_files(ngx_http_alertwhisper_main_conf_t *amcf,
         return NULL;
     }
 
-    /* not in a pool: a later cycle may take the mapping over */
-
-    files = ngx_calloc(sizeof(ngx_http_alertwhisper_files_t)
-                       + amcf->queue_path.len + 1 + amcf->edge_path.len + 1,
-                       log);
+    files = ngx_http_alertwhisper_new_files(amcf, log);
     if (files == NULL) {
         return NULL;
     }
-
-    files->refs = 1;
-    files->queue_size = amcf->queue_size;
-    files->edge_size = amcf->edge_size;
-    files->ids = amcf->ids;
-
-    files->queue_path = (u_char *) files
-                        + sizeof(ngx_http_alertwhisper_files_t);
-    files->edge_path = ngx_cpymem(files->queue_path, amcf->queue_path.data,
-                                  amcf->queue_path.len + 1);
-    ngx_memcpy(files->edge_path, amcf->edge_path.data,
-               amcf->edge_path.len + 1);
 
     how = AW_FILE_CREATE | (amcf->disk ? 0 : AW_FILE_ANY_FS);
 
@@ -248,6 +234,37 @@ failed:
     ngx_free(files);
 
     return NULL;
+}
+
+
+/* not in a pool: a later cycle may take the mapping over */
+
+static ngx_http_alertwhisper_files_t *
+ngx_http_alertwhisper_new_files(ngx_http_alertwhisper_main_conf_t *amcf,
+    ngx_log_t *log)
+{
+    ngx_http_alertwhisper_files_t  *files;
+
+    files = ngx_calloc(sizeof(ngx_http_alertwhisper_files_t)
+                       + amcf->queue_path.len + 1 + amcf->edge_path.len + 1,
+                       log);
+    if (files == NULL) {
+        return NULL;
+    }
+
+    files->refs = 1;
+    files->queue_size = amcf->queue_size;
+    files->edge_size = amcf->edge_size;
+    files->ids = amcf->ids;
+
+    files->queue_path = (u_char *) files
+                        + sizeof(ngx_http_alertwhisper_files_t);
+    files->edge_path = ngx_cpymem(files->queue_path, amcf->queue_path.data,
+                                  amcf->queue_path.len + 1);
+    ngx_memcpy(files->edge_path, amcf->edge_path.data,
+               amcf->edge_path.len + 1);
+
+    return files;
 }
 
 

@@ -7,6 +7,17 @@
 #include "ngx_http_alertwhisper.h"
 
 
+typedef ngx_uint_t (*ngx_http_alertwhisper_test_pt)(
+    ngx_http_alertwhisper_main_conf_t *amcf, struct aw_err *err);
+
+
+static ngx_int_t ngx_http_alertwhisper_test_file(ngx_str_t *path,
+    ngx_http_alertwhisper_place_t *place, ngx_http_alertwhisper_test_pt test,
+    ngx_http_alertwhisper_main_conf_t *amcf, ngx_uint_t disk, ngx_log_t *log);
+static ngx_uint_t ngx_http_alertwhisper_test_queue(
+    ngx_http_alertwhisper_main_conf_t *amcf, struct aw_err *err);
+static ngx_uint_t ngx_http_alertwhisper_test_edge(
+    ngx_http_alertwhisper_main_conf_t *amcf, struct aw_err *err);
 static ngx_int_t ngx_http_alertwhisper_test_absent(ngx_str_t *path,
     ngx_http_alertwhisper_place_t *place, ngx_uint_t disk, ngx_log_t *log);
 
@@ -20,89 +31,100 @@ ngx_int_t
 ngx_http_alertwhisper_test_files(ngx_http_alertwhisper_main_conf_t *amcf,
     ngx_log_t *log)
 {
-    unsigned         how;
-    ngx_err_t        err;
-    ngx_uint_t       i, level;
-    struct aw_err    aerr;
-    struct aw_edge   edge;
-    struct aw_queue  queue;
+    if (ngx_http_alertwhisper_test_file(&amcf->queue_path,
+                                        &amcf->queue_place,
+                                        ngx_http_alertwhisper_test_queue,
+                                        amcf, amcf->disk, log)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
-    struct {
-        ngx_str_t                      *path;
-        ngx_http_alertwhisper_place_t  *place;
-    } file[2] = {
-        { &amcf->queue_path, &amcf->queue_place },
-        { &amcf->edge_path, &amcf->edge_place }
-    };
+    return ngx_http_alertwhisper_test_file(&amcf->edge_path,
+                                           &amcf->edge_place,
+                                           ngx_http_alertwhisper_test_edge,
+                                           amcf, 0, log);
+}
+
+
+static ngx_int_t
+ngx_http_alertwhisper_test_file(ngx_str_t *path,
+    ngx_http_alertwhisper_place_t *place,
+    ngx_http_alertwhisper_test_pt test,
+    ngx_http_alertwhisper_main_conf_t *amcf, ngx_uint_t disk, ngx_log_t *log)
+{
+    ngx_err_t      err;
+    ngx_uint_t     level;
+    struct aw_err  aerr;
+
+    if (access((char *) path->data, R_OK) == -1) {
+        err = ngx_errno;
+
+        if (err == NGX_ENOENT || err == NGX_ENOTDIR) {
+            return ngx_http_alertwhisper_test_absent(path, place, disk, log);
+        }
+
+        ngx_log_error(NGX_LOG_WARN, log, err,
+                      "\"%V\" is not tested: it cannot be read in %V:%ui",
+                      path, &place->file, place->line);
+        return NGX_OK;
+    }
+
+    if (test(amcf, &aerr)) {
+        return NGX_OK;
+    }
+
+    /* its making was cut off or goes on: the start will finish it */
+
+    if (ngx_strstr(aerr.code, ".absent") != NULL) {
+        return ngx_http_alertwhisper_test_absent(path, place, disk, log);
+    }
+
+    level = (ngx_strstr(aerr.code, ".io") == NULL) ? NGX_LOG_EMERG
+                                                   : NGX_LOG_WARN;
+
+    ngx_http_alertwhisper_log_err(level, log, &aerr, path, place);
+
+    return (level == NGX_LOG_EMERG) ? NGX_ERROR : NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_alertwhisper_test_queue(ngx_http_alertwhisper_main_conf_t *amcf,
+    struct aw_err *err)
+{
+    unsigned         how;
+    struct aw_queue  queue;
 
     how = AW_FILE_INSPECT | (amcf->disk ? 0 : AW_FILE_ANY_FS);
 
-    for (i = 0; i < 2; i++) {
-
-        if (access((char *) file[i].path->data, R_OK) == -1) {
-            err = ngx_errno;
-
-            if (err == NGX_ENOENT || err == NGX_ENOTDIR) {
-                if (ngx_http_alertwhisper_test_absent(file[i].path,
-                                            file[i].place,
-                                            i == 0 && amcf->disk, log)
-                    != NGX_OK)
-                {
-                    return NGX_ERROR;
-                }
-
-                continue;
-            }
-
-            ngx_log_error(NGX_LOG_WARN, log, err,
-                          "\"%V\" is not tested: it cannot be read in %V:%ui",
-                          file[i].path, &file[i].place->file,
-                          file[i].place->line);
-            continue;
-        }
-
-        if (i == 0) {
-            if (aw_queue_open(&queue, (char *) file[i].path->data,
-                              amcf->queue_size, how, NULL, &aerr))
-            {
-                aw_queue_close(&queue);
-                continue;
-            }
-
-        } else {
-            if (aw_edge_open(&edge, (char *) file[i].path->data,
-                             amcf->edge_size, how, NULL, &aerr))
-            {
-                aw_edge_close(&edge);
-                continue;
-            }
-        }
-
-        /* its making was cut off or goes on: the start will finish it */
-
-        if (ngx_strstr(aerr.code, ".absent") != NULL) {
-            if (ngx_http_alertwhisper_test_absent(file[i].path, file[i].place,
-                                                  i == 0 && amcf->disk, log)
-                != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
-
-            continue;
-        }
-
-        level = (ngx_strstr(aerr.code, ".io") == NULL) ? NGX_LOG_EMERG
-                                                       : NGX_LOG_WARN;
-
-        ngx_http_alertwhisper_log_err(level, log, &aerr, file[i].path,
-                                      file[i].place);
-
-        if (level == NGX_LOG_EMERG) {
-            return NGX_ERROR;
-        }
+    if (!aw_queue_open(&queue, (char *) amcf->queue_path.data,
+                       amcf->queue_size, how, NULL, err))
+    {
+        return 0;
     }
 
-    return NGX_OK;
+    aw_queue_close(&queue);
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_http_alertwhisper_test_edge(ngx_http_alertwhisper_main_conf_t *amcf,
+    struct aw_err *err)
+{
+    struct aw_edge  edge;
+
+    if (!aw_edge_open(&edge, (char *) amcf->edge_path.data, amcf->edge_size,
+                      AW_FILE_INSPECT | AW_FILE_ANY_FS, NULL, err))
+    {
+        return 0;
+    }
+
+    aw_edge_close(&edge);
+
+    return 1;
 }
 
 

@@ -103,6 +103,7 @@ static bool start_writer(struct app *app, struct aw_err *err)
 static void stop_writer(struct app *app)
 {
     aw_writer_stop(&app->writer, 1000);
+    aw_queues_destroy(&app->queues);
     aw_edge_publisher_stop(&app->edge);
 }
 
@@ -115,7 +116,7 @@ static bool start_queues(struct app *app, struct aw_err *err)
 static void stop_queues(struct app *app)
 {
     app->drained =
-        aw_queues_destroy(&app->queues, app->asked_to_stop ? app->options->worker.grace_ms : 0);
+        aw_queues_stop(app->queues, app->asked_to_stop ? app->options->worker.grace_ms : 0);
 }
 
 static size_t report_queues(void *arg, struct aw_api_queue out[AW_API_QUEUES])

@@ -25,7 +25,7 @@ static const struct aw_field worker_fields[] = {
             "log file, JSON lines; empty = standard error. USR1 opens it again after a rotation"),
     AW_FIELD(aw_worker_conf, log_level, ENUM, .dflt = "\"info\"", .arg = aw_log_level_names,
              .flags = AW_F_RELOAD, .doc = "least level that is written"),
-    AW_FIELD(aw_worker_conf, grace_ms, I64, .dflt = "4000", .min = 0, .max = 60000,
+    AW_FIELD(aw_worker_conf, grace_ms, I64, .dflt = "3000", .min = 0, .max = 60000,
              .doc = "milliseconds that SIGTERM leaves for draining the queues"),
 };
 const struct aw_schema aw_worker_conf_schema =

@@ -12,12 +12,13 @@ struct one_queue {
     const char *path;
     struct aw_queue queue;
     struct aw_drain_queue entry;
-    struct aw_drain *drain; /* NULL = not attached */
-    bool told;              /* that it is awaited */
+    struct aw_drain *drain;
+    bool attached;
+    bool told; /* that it is awaited */
 };
 struct aw_queues {
     struct aw_writer *writer;
-    pthread_mutex_t lock; /* of `drain` and `queue` against the report */
+    pthread_mutex_t lock; /* of `attached` and `queue` against the report */
     size_t n;
     struct one_queue v[AW_API_QUEUES];
 };
@@ -57,7 +58,7 @@ static bool attach(struct aw_queues *queues, struct one_queue *one, struct aw_er
     one->queue = queue;
     one->entry = (struct aw_drain_queue){.name = one->path, .queue = &one->queue};
     struct aw_drain_conf conf = {.writer = queues->writer, .queues = &one->entry, .queue_count = 1};
-    bool good = aw_drain_start(&conf, &one->drain, err);
+    bool good = one->attached = aw_drain_start(&conf, &one->drain, err);
     if (!good) {
         aw_queue_close(&one->queue);
     }
@@ -72,7 +73,7 @@ static bool attach(struct aw_queues *queues, struct one_queue *one, struct aw_er
 bool aw_queues_tick(struct aw_queues *queues, struct aw_err *err)
 {
     for (size_t i = 0; i < queues->n; i++) {
-        if (queues->v[i].drain == NULL && !attach(queues, &queues->v[i], err)) {
+        if (!queues->v[i].attached && !attach(queues, &queues->v[i], err)) {
             return false;
         }
     }
@@ -91,9 +92,9 @@ size_t aw_queues_report(struct aw_queues *queues, struct aw_api_queue out[AW_API
         memset(&out[i], 0, sizeof(out[i]));
         memcpy(out[i].name, slash ? slash + 1 : one->path,
                len < sizeof(out[i].name) ? len : sizeof(out[i].name) - 1);
-        out[i].attached = one->drain != NULL;
+        out[i].attached = one->attached;
         out[i].retired = i > 0;
-        if (one->drain != NULL) {
+        if (one->attached) {
             aw_queue_depth(&one->queue, &out[i].bytes, &oldest);
             out[i].oldest_ms = (int64_t)oldest;
         }
@@ -102,24 +103,35 @@ size_t aw_queues_report(struct aw_queues *queues, struct aw_api_queue out[AW_API
     return queues->n;
 }
 
-bool aw_queues_destroy(struct aw_queues **queues, int64_t grace_ms)
+bool aw_queues_stop(struct aw_queues *queues, int64_t grace_ms)
 {
     int64_t end = aw_clock_mono_ms() + grace_ms;
     bool drained = true;
 
+    for (size_t i = 0; i < queues->n; i++) {
+        if (queues->v[i].drain != NULL) {
+            int64_t left = end - aw_clock_mono_ms();
+            drained = aw_drain_stop(&queues->v[i].drain, left > 0 ? left : 0) && drained;
+        }
+    }
+    return drained;
+}
+
+void aw_queues_destroy(struct aw_queues **queues)
+{
     if (*queues == NULL) {
-        return true;
+        return;
     }
     for (size_t i = 0; i < (*queues)->n; i++) {
         struct one_queue *one = &(*queues)->v[i];
         if (one->drain != NULL) {
-            int64_t left = end - aw_clock_mono_ms();
-            drained = aw_drain_stop(&one->drain, left > 0 ? left : 0) && drained;
+            (void)aw_drain_stop(&one->drain, 0);
+        }
+        if (one->attached) {
             aw_queue_close(&one->queue);
         }
     }
     pthread_mutex_destroy(&(*queues)->lock);
     free(*queues);
     *queues = NULL;
-    return drained;
 }

@@ -17,7 +17,10 @@ struct aw_queues *aw_queues_create(struct aw_strs paths, struct aw_writer *write
  */
 AW_MUST_CHECK bool aw_queues_tick(struct aw_queues *queues, struct aw_err *err);
 size_t aw_queues_report(struct aw_queues *queues, struct aw_api_queue out[AW_API_QUEUES]);
-/* Drains for at most grace_ms, then detaches. Returns whether everything was drained. */
-bool aw_queues_destroy(struct aw_queues **queues, int64_t grace_ms);
+/* Drains for at most grace_ms. Returns whether everything was drained; a batch that waits for a store that is down goes
+ * on waiting until the writer has stopped. */
+bool aw_queues_stop(struct aw_queues *queues, int64_t grace_ms);
+/* After aw_queues_stop() and the stop of the writer: detaches. NULL is allowed. */
+void aw_queues_destroy(struct aw_queues **queues);
 
 #endif

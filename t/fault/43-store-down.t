@@ -12,9 +12,10 @@ use Time::HiRes qw(sleep time);
 
 my ($down, $rate) = ($ENV{AW_SHORT} ? 8 : 30, 50);
 my $server = AW::Mongo->start('ferretdb');
-my $stack = AW::Stack->new(store => "mongodb://127.0.0.1:$server->{port}/fault")->start;
+# Few keys: FerretDB scans its collections for every row that is replaced.
+my $stack = AW::Stack->new(store => $server->database('fault'), assets => 2)->start;
 my $count = $rate * ($down + 4);
-my $load = $stack->load_start(count => $count, rate => $rate, connections => 16);
+my $load = $stack->load_start(count => $count, rate => $rate, connections => 16, signatures => 1);
 
 sub readyz { return HTTP::Tiny->new(timeout => 10)->get($stack->url('/readyz')) }
 sub metric { return HTTP::Tiny->new(timeout => 10)->get($stack->url('/metrics'))->{content} =~ /^\Q$_[0]\E (\S+)$/m ? $1 : undef }
@@ -49,7 +50,7 @@ $stack->ready(20);
 note sprintf 'ready %.1f s after the store', time - $back;
 my $sent = $stack->load_wait($load);
 is_deeply [keys %{ $sent->{answers} }], [200], 'every alert was answered 200 all the while';
-$stack->drained(40);
+$stack->drained(120);
 is metric('aw_store_down'), 0, 'the metric says it is up';
 like AW::Stack::slurp("$stack->{dir}/logs/worker.log"), qr/"store\.down".*"store\.up"/s, 'the log tells both';
 my $got = $stack->ledger(floor => $count);
