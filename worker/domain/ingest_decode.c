@@ -24,8 +24,7 @@ static void decode_body(struct aw_arena *arena, struct aw_ingest_item *item)
     enum aw_json_verdict verdict =
         aw_alert_json_parse(aw_record_body(record), record->body_len, &memory, &body, &problem);
     if (verdict != AW_JSON_OK) {
-        item->reason =
-            aw_arena_printf(arena, "body cannot be read: %s %s", problem.field, problem.detail);
+        item->reason = aw_arena_printf(arena, "body cannot be read: %s", problem.detail);
         return;
     }
     item->asset_name = slice_text(arena, body.asset_name);

@@ -203,7 +203,8 @@ sub start_nginx {
 sub nginx_pid {
     my $self = shift;
     my ($pid) = slurp("$self->{dir}/nginx.pid") =~ /(\d+)/;
-    return $pid && !is_dead($pid) ? $pid : undef;
+    # A stale file may name a process of somebody else.
+    return $pid && !is_dead($pid) && slurp("/proc/$pid/cmdline") =~ /^nginx: master.*\Q$self->{dir}\E/s ? $pid : undef;
 }
 
 sub children_of {
