@@ -42,9 +42,9 @@ static ngx_str_t  ngx_http_alertwhisper_zone_name =
 
 
 static ngx_http_alertwhisper_mend_t  ngx_http_alertwhisper_mends[] = {
-    { "queue.absent", "create the directory, see conf/tmpfiles" },
-    { "edge.absent", "create the directory, see conf/tmpfiles" },
-    { "state.absent", "create the directory, see conf/tmpfiles" },
+    { "queue.absent", "create the directory, see conf/tmpfiles.d" },
+    { "edge.absent", "create the directory, see conf/tmpfiles.d" },
+    { "state.absent", "create the directory, see conf/tmpfiles.d" },
     { "queue.size", "a live file keeps its size: for another size name "
                     "another path, the worker drains the former file" },
     { "edge.size", "a live file keeps its size: for another size name "

@@ -5,12 +5,12 @@
 #include "worker/base/log.h"
 
 static const struct aw_field worker_fields[] = {
-    AW_FIELD(aw_worker_conf, queues, STRS, .dflt = "[\"/var/lib/alertwhisper/queue\"]", .min = 1,
-             .max = 16,
+    AW_FIELD(aw_worker_conf, queues, STRS, .dflt = "[\"/var/lib/alertwhisper/alerts.queue\"]",
+             .min = 1, .max = 16,
              .doc = "queue files: the first is the one that nginx feeds (alertwhisper_queue), the "
                     "others are retired "
                     "ones that are drained until they are empty"),
-    AW_FIELD(aw_worker_conf, edge_table, STR, .dflt = "\"/run/alertwhisper/edge\"", .min = 1,
+    AW_FIELD(aw_worker_conf, edge_table, STR, .dflt = "\"/run/alertwhisper/edge.table\"", .min = 1,
              .max = 4095, .doc = "edge table file, as in alertwhisper_edge_table"),
     AW_FIELD(aw_worker_conf, master_key, STR, .dflt = "\"/etc/alertwhisper/master.key\"", .min = 1,
              .max = 4095,

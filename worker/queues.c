@@ -4,15 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker/base/clock.h"
 #include "worker/base/log.h"
 #include "worker/pipeline/drain.h"
 
 struct one_queue {
     const char *path;
     struct aw_queue queue;
-    struct aw_drain_queue entry;
-    struct aw_drain *drain;
     bool attached;
     bool told; /* that it is awaited */
 };
@@ -21,6 +18,9 @@ struct aw_queues {
     pthread_mutex_t lock; /* of `attached` and `queue` against the report */
     size_t n;
     struct one_queue v[AW_API_QUEUES];
+    struct aw_drain_queue drained[AW_API_QUEUES];
+    size_t drained_count; /* queues of the drain */
+    struct aw_drain *drain;
 };
 
 struct aw_queues *aw_queues_create(struct aw_strs paths, struct aw_writer *writer)
@@ -56,18 +56,41 @@ static bool attach(struct aw_queues *queues, struct one_queue *one, struct aw_er
     }
     pthread_mutex_lock(&queues->lock);
     one->queue = queue;
-    one->entry = (struct aw_drain_queue){.name = one->path, .queue = &one->queue};
-    struct aw_drain_conf conf = {.writer = queues->writer, .queues = &one->entry, .queue_count = 1};
-    bool good = one->attached = aw_drain_start(&conf, &one->drain, err);
-    if (!good) {
-        aw_queue_close(&one->queue);
-    }
+    one->attached = true;
     pthread_mutex_unlock(&queues->lock);
-    if (good) {
-        aw_log(AW_LOG_INFO, "queue.attached", AW_S("path", one->path),
-               AW_I("recovered", queue.recovered), AW_I("damaged", queue.damaged));
+    aw_log(AW_LOG_INFO, "queue.attached", AW_S("path", one->path),
+           AW_I("recovered", queue.recovered), AW_I("damaged", queue.damaged));
+    return true;
+}
+
+/* A drain works on the queues that it began with: for one more it is begun anew. */
+static bool drain_attached(struct aw_queues *queues, struct aw_err *err)
+{
+    size_t attached = 0;
+
+    for (size_t i = 0; i < queues->n; i++) {
+        attached += queues->v[i].attached;
     }
-    return good;
+    if (attached == queues->drained_count) {
+        return true;
+    }
+    if (queues->drain != NULL) {
+        (void)aw_drain_stop(&queues->drain, 0);
+        if (queues->drain != NULL) {
+            return true; /* its batch waits for the store: at the next tick */
+        }
+    }
+    queues->drained_count = 0;
+    for (size_t i = 0; i < queues->n; i++) {
+        if (queues->v[i].attached) {
+            queues->drained[queues->drained_count++] =
+                (struct aw_drain_queue){.name = queues->v[i].path, .queue = &queues->v[i].queue};
+        }
+    }
+    struct aw_drain_conf conf = {.writer = queues->writer,
+                                 .queues = queues->drained,
+                                 .queue_count = queues->drained_count};
+    return aw_drain_start(&conf, &queues->drain, err);
 }
 
 bool aw_queues_tick(struct aw_queues *queues, struct aw_err *err)
@@ -77,7 +100,7 @@ bool aw_queues_tick(struct aw_queues *queues, struct aw_err *err)
             return false;
         }
     }
-    return true;
+    return drain_attached(queues, err);
 }
 
 size_t aw_queues_report(struct aw_queues *queues, struct aw_api_queue out[AW_API_QUEUES])
@@ -105,16 +128,7 @@ size_t aw_queues_report(struct aw_queues *queues, struct aw_api_queue out[AW_API
 
 bool aw_queues_stop(struct aw_queues *queues, int64_t grace_ms)
 {
-    int64_t end = aw_clock_mono_ms() + grace_ms;
-    bool drained = true;
-
-    for (size_t i = 0; i < queues->n; i++) {
-        if (queues->v[i].drain != NULL) {
-            int64_t left = end - aw_clock_mono_ms();
-            drained = aw_drain_stop(&queues->v[i].drain, left > 0 ? left : 0) && drained;
-        }
-    }
-    return drained;
+    return queues->drain == NULL || aw_drain_stop(&queues->drain, grace_ms);
 }
 
 void aw_queues_destroy(struct aw_queues **queues)
@@ -122,13 +136,12 @@ void aw_queues_destroy(struct aw_queues **queues)
     if (*queues == NULL) {
         return;
     }
+    if ((*queues)->drain != NULL) {
+        (void)aw_drain_stop(&(*queues)->drain, 0);
+    }
     for (size_t i = 0; i < (*queues)->n; i++) {
-        struct one_queue *one = &(*queues)->v[i];
-        if (one->drain != NULL) {
-            (void)aw_drain_stop(&one->drain, 0);
-        }
-        if (one->attached) {
-            aw_queue_close(&one->queue);
+        if ((*queues)->v[i].attached) {
+            aw_queue_close(&(*queues)->v[i].queue);
         }
     }
     pthread_mutex_destroy(&(*queues)->lock);

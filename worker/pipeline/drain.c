@@ -27,7 +27,6 @@ enum {
 
 struct aw_drain {
     struct aw_drain_conf conf;
-    int *slots; /* figures of each queue */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;  /* of stop_by and ended */
@@ -44,14 +43,6 @@ static bool must_end(const struct aw_drain *drain)
 {
     int64_t stop_by = atomic_load(&drain->stop_by);
     return stop_by != 0 && aw_clock_mono_ms() >= stop_by;
-}
-
-static void show_depth(const struct aw_drain *drain)
-{
-    int64_t now_ms = aw_clock_wall_ms();
-    for (size_t i = 0; i < drain->conf.queue_count; i++) {
-        aw_figures_depth(drain->slots[i], drain->conf.queues[i].queue, now_ms);
-    }
 }
 
 /* Waits, but not past the moment when the thread is asked to end. */
@@ -96,7 +87,6 @@ static void committed(struct aw_drain *drain, int64_t took_us)
     aw_batch_release(&drain->batch);
     atomic_fetch_add(&drain->released, n);
     aw_figures_batch(&drain->batch.unit.counts, n, took_us);
-    show_depth(drain);
 }
 
 /* The store does not take this batch: half of it next time, until the culprit stands alone and gets a try. */
@@ -128,7 +118,6 @@ static bool refused(struct aw_drain *drain, const struct aw_err *err)
         aw_log(AW_LOG_ERROR, "pipeline.failed", AW_I("records", drain->batch.n), AW_E(err));
     }
     aw_batch_put_back(&drain->batch);
-    show_depth(drain);
     if (wait_ms > 0) {
         pause_ms(drain, wait_ms);
     }
@@ -147,7 +136,6 @@ static bool turn(struct aw_drain *drain)
         drain->last = 0;
         drain->drained = atomic_load(&drain->stop_by) != 0;
         if (!drain->drained) {
-            show_depth(drain);
             sleep_on_queue(drain);
         }
         return !drain->drained;
@@ -181,7 +169,6 @@ static void drain_free(struct aw_drain *drain)
     aw_ingest_destroy(&drain->ingest);
     pthread_cond_destroy(&drain->changed);
     pthread_mutex_destroy(&drain->lock);
-    free(drain->slots);
     free(drain);
 }
 
@@ -206,10 +193,9 @@ bool aw_drain_start(const struct aw_drain_conf *conf, struct aw_drain **out, str
     drain->conf.linger_us = or_default(conf->linger_us, LINGER_US);
     drain->limit = drain->conf.batch_records;
     drain->ingest = aw_ingest_create();
-    drain->slots = aw_alloc_zero(conf->queue_count, sizeof(*drain->slots));
+    aw_figures_register();
     for (size_t i = 0; i < conf->queue_count; i++) {
         queues[i] = conf->queues[i].queue;
-        drain->slots[i] = aw_figures_queue(conf->queues[i].name);
     }
     aw_batch_init(&drain->batch, queues, conf->queue_count);
     pthread_mutex_init(&drain->lock, NULL);
