@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define AW_VERSION "0.1.0"
+#define AW_VERSION          "0.1.0"
 
 #define AW_MUST_CHECK       __attribute__((warn_unused_result))
 #define AW_PRINTF(fmt, arg) __attribute__((format(printf, fmt, arg)))
@@ -24,9 +24,9 @@
 #define AW_MESSAGE_MAX     8192  /* characters of an alert's message */
 #define AW_SOURCE_MAX      100   /* characters of tool_source */
 
-#define AW_SHA256_LEN 32
-#define AW_ID_LEN     16 /* binary UUID */
-#define AW_ID_TEXT    36 /* its text, without the NUL */
+#define AW_SHA256_LEN      32
+#define AW_ID_LEN          16 /* binary UUID */
+#define AW_ID_TEXT         36 /* its text, without the NUL */
 
 /* Severities, in rising order: the numbers are stored and compared. */
 enum aw_severity { AW_LOW, AW_MEDIUM, AW_HIGH, AW_CRITICAL, AW_SEVERITIES };
@@ -38,12 +38,12 @@ extern const char *const aw_severity_names[AW_SEVERITIES + 1]; /* NULL-terminate
 void aw_crash_point(const char *name);
 #define AW_CRASH(name)                                                                             \
     do {                                                                                           \
-        static const char *const aw_crash_here                                                     \
-            __attribute__((section("aw_crash_names"), used)) = name;                               \
+        static const char *const aw_crash_here __attribute__((section("aw_crash_names"), used)) =  \
+            name;                                                                                  \
         aw_crash_point(aw_crash_here);                                                             \
     } while (0)
 #else
-#define AW_CRASH(name) ((void) 0)
+#define AW_CRASH(name) ((void)0)
 #endif
 
 #endif

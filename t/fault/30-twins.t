@@ -10,8 +10,10 @@ use Test::More;
 for my $ack (qw(disk memory)) {
     my $stack = AW::Stack->new(workers => 4, ack => $ack)->start;
     my $n = $ENV{AW_SHORT} ? 1000 : 5000;
-    my $sent = $stack->load_wait($stack->load_start(count => $n, connections => 96, copies => 8));
-    is_deeply [keys %{ $sent->{answers} }], [200], "$ack: every copy is answered 200";
+    my $sent = $stack->load_wait($stack->load_start(count => $n, connections => 96, copies => 8, retry => ''));
+    # A memory ack waits at most 2 ms for the lock: on a busy machine a few senders are told to come again.
+    is_deeply [grep { $_ != 200 && $_ != 503 } keys %{ $sent->{answers} }], [], "$ack: copies are answered 200, or told to come again";
+    cmp_ok $sent->{answers}{503} // 0, '<', $n / 50, "$ack: hardly ever told to come again";
     is $sent->{acked} - $sent->{duplicates}, $n, "$ack: one of them as new";
     $stack->drained;
     my $got = $stack->ledger(floor => $n);

@@ -61,7 +61,7 @@ for my $point ('store.commit.before', 'store.commit.after') {
     for my $time (1 .. $ENV{AW_SHORT} ? 3 : 6) {
         $stack->end_worker('KILL') if $stack->worker_alive;
         kill 'KILL', $stack->{worker} if $stack->{worker};
-        local $stack->{worker_env} = { AW_CRASH_AT => "$point:2" };
+        local $stack->{worker_env} = { AW_CRASH_AT => $point };
         $stack->start_worker;
         my $more = $stack->load_start(count => 40, connections => 8, retry => '');
         AW::Stack::wait_for("the worker dies at $point", sub { !$stack->worker_alive }, 20);

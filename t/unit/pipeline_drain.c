@@ -255,11 +255,13 @@ static void figures_tell_what_was_done(void **state)
     assert_true(aw_drain_stop(&line->drain, WAIT_MS));
     aw_str_init(&text, NULL);
     aw_metrics_print(&text);
-    static const char *const names[] = {
-        "aw_pipeline_records_total ", "aw_pipeline_batch_records_count ",
-        "aw_pipeline_seconds_sum ",   "aw_alerts_total{severity=\"low\"} ",
-        "aw_duplicates_total ",       "aw_incidents_opened_total ",
-        "aw_dead_letters_total "};
+    static const char *const names[] = {"aw_pipeline_records_total ",
+                                        "aw_pipeline_batch_records_count ",
+                                        "aw_pipeline_seconds_sum ",
+                                        "aw_alerts_total{severity=\"low\"} ",
+                                        "aw_duplicates_total ",
+                                        "aw_incidents_opened_total ",
+                                        "aw_dead_letters_total "};
     for (size_t i = 0; i < AW_COUNT(names); i++) {
         if (strstr(text.ptr, names[i]) == NULL) {
             fail_msg("%s is missing", names[i]);

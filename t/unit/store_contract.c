@@ -318,8 +318,10 @@ static void there_is_one_writer(void **state)
     struct aw_tx *tx = aw_tx_create(kit->store);
     aw_tx_insert(tx, &thing_schema, kit_thing(aw_tx_arena(tx), "first", "acme"));
     if (!aw_store_open_driver(kit->driver, &kit->conf, false, kit_schemas, &second, &err)) {
-        assert_int_equal(err.kind, AW_ERR_CONFLICT);
-        assert_string_equal(err.code, "store.busy");
+        /* SQLite refuses; on MongoDB the second one may stand by. */
+        bool standby = err.kind == AW_ERR_BUSY && strcmp(err.code, "store.standby") == 0;
+        assert_true(standby ||
+                    (err.kind == AW_ERR_CONFLICT && strcmp(err.code, "store.busy") == 0));
         kit_commit(&tx);
         return;
     }

@@ -22,7 +22,7 @@ char *aw_arena_strn(struct aw_arena *arena, const char *text, size_t len);
 char *aw_arena_printf(struct aw_arena *arena, const char *fmt, ...) AW_PRINTF(2, 3);
 size_t aw_arena_used(const struct aw_arena *arena);
 
-#define AW_NEW(arena, type)      ((type *) aw_arena_zero((arena), sizeof(type)))
-#define AW_NEW_N(arena, type, n) ((type *) aw_arena_zero((arena), sizeof(type) * (n)))
+#define AW_NEW(arena, type)      ((type *)aw_arena_zero((arena), sizeof(type)))
+#define AW_NEW_N(arena, type, n) ((type *)aw_arena_zero((arena), sizeof(type) * (n)))
 
 #endif

@@ -10,10 +10,11 @@
 
 enum aw_log_level { AW_LOG_DEBUG, AW_LOG_INFO, AW_LOG_WARN, AW_LOG_ERROR, AW_LOG_LEVELS };
 extern const char *const aw_log_level_names[AW_LOG_LEVELS + 1];
-extern _Atomic(enum aw_log_level) aw_log_level; /* below it nothing is written; set at start and on reload */
+extern _Atomic(enum aw_log_level)
+    aw_log_level; /* below it nothing is written; set at start and on reload */
 
 struct aw_log_kv {
-    const char *key; /* NULL ends the list */
+    const char *key;  /* NULL ends the list */
     const char *text; /* NULL: number counts */
     int64_t number;
 };
@@ -22,7 +23,7 @@ static inline const char *aw_log_text(const char *text)
     return text != NULL ? text : "";
 }
 #define AW_S(k, v) ((struct aw_log_kv){.key = (k), .text = aw_log_text(v)})
-#define AW_I(k, v) ((struct aw_log_kv){.key = (k), .number = (int64_t) (v)})
+#define AW_I(k, v) ((struct aw_log_kv){.key = (k), .number = (int64_t)(v)})
 /* The three fields of an error. */
 #define AW_E(err) AW_S("code", (err)->code), AW_S("error", (err)->msg)
 #define aw_log(level, event, ...)                                                                  \

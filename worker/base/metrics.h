@@ -18,7 +18,7 @@ struct aw_metric {
     const char *labels; /* "driver=\"sqlite\"", or NULL */
     const char *help;
     enum aw_metric_type type;
-    double scale; /* value * scale is printed (0 = 1): microseconds to seconds = 1e-6 */
+    double scale;          /* value * scale is printed (0 = 1): microseconds to seconds = 1e-6 */
     _Atomic int64_t value; /* histogram: sum */
     _Atomic int64_t count; /* histogram */
     int64_t bounds[AW_METRIC_BUCKETS]; /* histogram: upper bounds in rising order, ended by 0 */

@@ -23,6 +23,7 @@ void aw_str_add_base64url(struct aw_str *str, const void *data, size_t len);
 char *aw_hex(struct aw_arena *arena, const void *data, size_t len);
 bool aw_unhex(const char *text, size_t len, uint8_t *out); /* len even; out has len / 2 bytes */
 char *aw_base64url(struct aw_arena *arena, const void *data, size_t len);
-bool aw_unbase64url(struct aw_arena *arena, const char *text, size_t len, uint8_t **out, size_t *out_len);
+bool aw_unbase64url(struct aw_arena *arena, const char *text, size_t len, uint8_t **out,
+                    size_t *out_len);
 
 #endif

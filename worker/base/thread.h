@@ -7,8 +7,8 @@
 
 #include "src/aw_err.h"
 
-AW_MUST_CHECK bool aw_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *arg,
-                                   struct aw_err *err);
+AW_MUST_CHECK bool aw_thread_start(pthread_t *thread, const char *name, void *(*run)(void *),
+                                   void *arg, struct aw_err *err);
 /* Blocks TERM, INT, HUP, USR1 in the calling thread (before any other is started) and returns a signalfd, or -1. */
 int aw_signals_open(struct aw_err *err);
 /* Waits for the next of them: its number, or 0 after the timeout. */

@@ -25,11 +25,11 @@ struct aw_alert {
     int severity; /* enum aw_severity */
     const char *message;
     const char *tool_source;
-    int status; /* enum aw_alert_status */
-    const char *incident_id; /* membership: the truth (null = none) */
-    const char *delivery_id; /* X-Delivery-ID, or null */
+    int status;                /* enum aw_alert_status */
+    const char *incident_id;   /* membership: the truth (null = none) */
+    const char *delivery_id;   /* X-Delivery-ID, or null */
     int64_t delivery_attempts; /* 1 = came once */
-    int64_t created_at; /* received by the edge */
+    int64_t created_at;        /* received by the edge */
     int64_t updated_at;
     const char *raw; /* the body as it came */
 };
@@ -41,8 +41,8 @@ struct aw_delivery_row {
     int64_t version;
     const char *company_id;
     const char *alert_id;
-    int64_t received_at; /* of the delivery that the row stands for */
-    int64_t memory_ms;   /* a hit later than this is a new delivery */
+    int64_t received_at;    /* of the delivery that the row stands for */
+    int64_t memory_ms;      /* a hit later than this is a new delivery */
     struct aw_strs counted; /* "queue id:seq", the highest counted seq of each queue */
 };
 extern const struct aw_schema aw_delivery_schema;
@@ -70,7 +70,12 @@ struct aw_dead_letter {
 extern const struct aw_schema aw_dead_letter_schema;
 
 /* --- incidents.c --- */
-enum aw_incident_status { AW_INCIDENT_NEW, AW_INCIDENT_IN_PROGRESS, AW_INCIDENT_ESCALATED, AW_INCIDENT_RESOLVED };
+enum aw_incident_status {
+    AW_INCIDENT_NEW,
+    AW_INCIDENT_IN_PROGRESS,
+    AW_INCIDENT_ESCALATED,
+    AW_INCIDENT_RESOLVED
+};
 extern const char *const aw_incident_status_words[];
 struct aw_incident {
     const char *id; /* UUIDv7 */
@@ -133,7 +138,8 @@ struct aw_notification {
 extern const struct aw_schema aw_notification_schema;
 
 /* --- companies.c --- */
-extern const char *const aw_unknown_assets_words[]; /* reject, accept, register: enum aw_unknown_assets */
+extern const char
+    *const aw_unknown_assets_words[]; /* reject, accept, register: enum aw_unknown_assets */
 struct aw_policy {
     bool auto_approve_low_risk;
     const char *maintenance_window; /* "Sat 22:00-02:00" or null */
@@ -215,7 +221,7 @@ extern const struct aw_schema aw_runbook_schema;
 
 /* --- users.c --- */
 enum aw_role { AW_ROLE_VIEWER, AW_ROLE_TECHNICIAN, AW_ROLE_COMPANY_ADMIN, AW_ROLE_ADMIN };
-extern const char *const aw_role_words[]; /* viewer, technician, company_admin, admin */
+extern const char *const aw_role_words[];       /* viewer, technician, company_admin, admin */
 extern const char *const aw_permission_words[]; /* ruling 17, in its order */
 struct aw_user {
     const char *id;
@@ -242,7 +248,8 @@ struct aw_event {
     const char *object;     /* collection: "alerts" */
     const char *object_id;
     int64_t object_version;
-    const char *type;  /* "alert_received", "incident_created", "incident_updated", "notification", ... */
+    const char
+        *type; /* "alert_received", "incident_created", "incident_updated", "notification", ... */
     const char *actor; /* user id, or null = the product */
     int64_t created_at;
 };
@@ -259,7 +266,8 @@ struct aw_audit {
     const char *details; /* JSON text */
     bool refused;
     int64_t timestamp;
-    const char *previous_hash, *hash; /* hex SHA-256: hash of (previous_hash, the row's canonical JSON without hash) */
+    const char *previous_hash,
+        *hash; /* hex SHA-256: hash of (previous_hash, the row's canonical JSON without hash) */
 };
 extern const struct aw_schema aw_audit_schema;
 

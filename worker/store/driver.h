@@ -12,10 +12,11 @@ enum aw_write_kind { AW_WRITE_INSERT, AW_WRITE_REPLACE, AW_WRITE_DELETE };
 struct aw_write {
     enum aw_write_kind kind;
     const struct aw_schema *schema;
-    void *row;          /* INSERT, REPLACE: the row as it shall be (its version is the new one; several replaces of a
+    void *
+        row; /* INSERT, REPLACE: the row as it shall be (its version is the new one; several replaces of a
                          * unit are one write, so it may be more than expect + 1, and of an insert more than 1) */
     const char *id;
-    int64_t expect;     /* REPLACE, DELETE: version that must be stored now */
+    int64_t expect; /* REPLACE, DELETE: version that must be stored now */
 };
 
 struct aw_driver {
@@ -48,8 +49,9 @@ extern const struct aw_driver aw_driver_sqlite;
 extern const struct aw_driver aw_driver_mongo;
 
 /* aw_store_open() with this driver and these schemas, whatever conf->driver says. */
-AW_MUST_CHECK bool aw_store_open_driver(const struct aw_driver *driver, const struct aw_store_conf *conf,
-                                        bool read_only, const struct aw_schema *const *schemas,
+AW_MUST_CHECK bool aw_store_open_driver(const struct aw_driver *driver,
+                                        const struct aw_store_conf *conf, bool read_only,
+                                        const struct aw_schema *const *schemas,
                                         struct aw_store **store, struct aw_err *err);
 
 /* Version of what is stored, in `meta` under this id as a JSON number; a row that is always there. store.c checks and

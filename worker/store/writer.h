@@ -12,8 +12,8 @@
 struct aw_writer;
 typedef bool aw_unit_fn(struct aw_tx *tx, void *arg, struct aw_err *err);
 
-AW_MUST_CHECK bool aw_writer_start(struct aw_store *store, size_t queue_capacity, struct aw_writer **writer,
-                                   struct aw_err *err);
+AW_MUST_CHECK bool aw_writer_start(struct aw_store *store, size_t queue_capacity,
+                                   struct aw_writer **writer, struct aw_err *err);
 /* Runs what is queued (for at most grace_ms), then ends the thread. */
 void aw_writer_stop(struct aw_writer **writer, int64_t grace_ms);
 
@@ -22,11 +22,12 @@ enum aw_patience {
     AW_PATIENT /* a drained batch: waits as long as it takes, ends early only when the writer stops (BUSY writer.stopping) */
 };
 /* Blocks until the unit has committed (true) or was refused (false, err). BUSY writer.full when the queue is full. */
-AW_MUST_CHECK bool aw_writer_run(struct aw_writer *writer, const char *name, aw_unit_fn *unit, void *arg,
-                                 enum aw_patience patience, struct aw_err *err);
+AW_MUST_CHECK bool aw_writer_run(struct aw_writer *writer, const char *name, aw_unit_fn *unit,
+                                 void *arg, enum aw_patience patience, struct aw_err *err);
 /* Told on the writer thread after each commit (events to the hub, edge table): the names of the collections written
  * as a bit set over aw_model_schemas. One listener each of up to 4. */
-void aw_writer_listen(struct aw_writer *writer, void (*told)(void *arg, uint64_t schemas), void *arg);
+void aw_writer_listen(struct aw_writer *writer, void (*told)(void *arg, uint64_t schemas),
+                      void *arg);
 /* Is the store down just now, and since when (mono ms, 0 = up)? */
 int64_t aw_writer_down_since(const struct aw_writer *writer);
 bool aw_writer_is_fenced(const struct aw_writer *writer);
