@@ -83,7 +83,8 @@ static bool ask(struct aw_sqlite_conn *conn, const char *sql, const char *first,
         return aw_sqlite_fail(conn, "reading the schema", err);
     }
     const char *const texts[] = {first, second};
-    for (int i = 0; i < sqlite3_bind_parameter_count(stmt); i++) {
+    int wanted = sqlite3_bind_parameter_count(stmt);
+    for (int i = 0; i < wanted && i < (int)AW_COUNT(texts); i++) {
         sqlite3_bind_text(stmt, i + 1, texts[i], -1, SQLITE_STATIC);
     }
     int rc = sqlite3_step(stmt);

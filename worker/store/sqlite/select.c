@@ -223,7 +223,7 @@ bool aw_sqlite_each(struct aw_sqlite_conn *conn, const struct aw_query *query,
     bool ok = true, more = true;
     while (ok && more) {
         int rc = sqlite3_step(stmt.stmt);
-        void *row;
+        void *row = NULL;
         if (rc == SQLITE_DONE) {
             break;
         }
