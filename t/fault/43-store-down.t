@@ -10,7 +10,8 @@ use AW::Stack;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-my ($down, $rate) = ($ENV{AW_SHORT} ? 8 : 30, 50);
+# What waits is small enough for FerretDB to take in within seconds.
+my ($down, $rate) = $ENV{AW_SHORT} ? (8, 50) : (30, 20);
 my $server = AW::Mongo->start('ferretdb');
 # Few keys: FerretDB scans its collections for every row that is replaced.
 my $stack = AW::Stack->new(store => $server->database('fault'), assets => 2)->start;

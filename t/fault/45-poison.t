@@ -58,7 +58,7 @@ note query('select * from dead_letters') =~ s/^(.{160}).*$/$1/gmr;
 my $stored = $n + 300;
 $stack->{build} = 'crash';
 for my $point ('store.commit.before', 'store.commit.after') {
-    for my $time (1 .. $ENV{AW_SHORT} ? 3 : 6) {
+    for my $time (1 .. ($ENV{AW_SHORT} ? 3 : 6)) {
         $stack->end_worker('KILL') if $stack->worker_alive;
         kill 'KILL', $stack->{worker} if $stack->{worker};
         local $stack->{worker_env} = { AW_CRASH_AT => $point };

@@ -84,6 +84,7 @@ is $stack->queue_info($old)->{bytes}, 0, 'the retired queue is drained';
 my $got = $stack->ledger(floor => 2500);
 is $got->{$_}, 0, "ledger: $_" for qw(lost duplicated corrupt recount refused_but_stored);
 is $got->{ok}, 2500, 'every alert of both queues is stored once';
+diag explain $got if $got->{lost} || $got->{ok} != 2500;
 is $got->{unexpected}, 300, 'and those that were put into the retired one by hand';
 $stack->end_worker;
 is $stack->log_trouble, '', 'no trouble in the logs';
