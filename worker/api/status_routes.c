@@ -162,6 +162,10 @@ static bool metrics(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
             (unsigned long long)status.generation);
     }
     aw_str_printf(&r->body,
+                  "# HELP aw_store_down 1 while the store cannot be written.\n"
+                  "# TYPE aw_store_down gauge\naw_store_down %d\n",
+                  aw_writer_down_since(q->deps->writer) != 0);
+    aw_str_printf(&r->body,
                   "# HELP aw_build_info Version of the worker.\n# TYPE aw_build_info gauge\n"
                   "aw_build_info{version=\"%s\",store=\"%s\"} 1\n",
                   AW_VERSION, aw_store_name(q->deps->store));

@@ -44,6 +44,7 @@ struct aw_writer {
     pthread_cond_t left;           /* one of them has left */
     struct job *held, **held_end;  /* patient jobs taken from the queue while the store was down */
     _Atomic int64_t down_since;    /* mono ms, 0 = up */
+    _Atomic int64_t trying_since;  /* mono ms, 0 = no unit is being run */
     _Atomic int64_t stop_by;       /* mono ms, 0 = not stopping */
     _Atomic bool fenced, retrying; /* retrying: a patient job waits for the store */
     struct {
@@ -53,7 +54,8 @@ struct aw_writer {
     _Atomic size_t listener_count;
 };
 
-enum { COMMITS, COMMIT_SECONDS, ERRORS, DOWN };
+enum { COMMITS, COMMIT_SECONDS, ERRORS };
+#define HANGS_MS 5000 /* a unit that takes longer tells that the store is away */
 static struct aw_metric metrics[] = {
     [COMMITS] = {.name = "aw_store_commits_total",
                  .help = "Units of work that were committed.",
@@ -67,9 +69,6 @@ static struct aw_metric metrics[] = {
     [ERRORS] = {.name = "aw_store_errors_total",
                 .help = "Units of work that the store did not take.",
                 .type = AW_METRIC_COUNTER},
-    [DOWN] = {.name = "aw_store_down",
-              .help = "1 while the store cannot be written.",
-              .type = AW_METRIC_GAUGE},
 };
 
 static void register_metrics(void)
@@ -93,7 +92,6 @@ static void store_went_down(struct aw_writer *writer, const struct aw_err *err)
 {
     if (atomic_load(&writer->down_since) == 0) {
         atomic_store(&writer->down_since, aw_clock_mono_ms());
-        aw_metric_set(&metrics[DOWN], 1);
         aw_log(AW_LOG_ERROR, "store.down", AW_E(err));
     }
 }
@@ -102,7 +100,6 @@ static void store_is_up(struct aw_writer *writer)
 {
     int64_t since = atomic_exchange(&writer->down_since, 0);
     if (since != 0) {
-        aw_metric_set(&metrics[DOWN], 0);
         aw_log(AW_LOG_INFO, "store.up", AW_I("after_ms", aw_clock_mono_ms() - since));
     }
 }
@@ -137,6 +134,7 @@ static bool try_once(struct aw_writer *writer, const struct job *job, bool *conf
                      struct aw_err *err)
 {
     *conflict = false;
+    atomic_store(&writer->trying_since, aw_clock_mono_ms());
     bool ok = job->unit(writer->tx, job->arg, err);
     if (ok && !commit(writer, err)) {
         ok = false;
@@ -144,6 +142,7 @@ static bool try_once(struct aw_writer *writer, const struct job *job, bool *conf
     }
     uint64_t schemas = ok ? aw_tx_schemas(writer->tx) : 0;
     aw_tx_end(writer->tx, ok);
+    atomic_store(&writer->trying_since, 0);
     tell_listeners(writer, schemas);
     return ok;
 }
@@ -391,7 +390,10 @@ void aw_writer_listen(struct aw_writer *writer, void (*told)(void *arg, uint64_t
 
 int64_t aw_writer_down_since(const struct aw_writer *writer)
 {
-    return atomic_load(&writer->down_since);
+    int64_t since = atomic_load(&writer->down_since);
+    int64_t trying = atomic_load(&writer->trying_since);
+    bool hangs = trying != 0 && aw_clock_mono_ms() - trying > HANGS_MS;
+    return since == 0 && hangs ? trying : since;
 }
 
 bool aw_writer_is_fenced(const struct aw_writer *writer)
