@@ -10,6 +10,11 @@
 #include "aw_crc.h"
 #include "aw_queue_layout.h"
 
+static uint64_t data_size_of(uint64_t file_size)
+{
+    return (file_size - AW_QUEUE_DATA_AT) / AW_CELL * AW_CELL;
+}
+
 static bool check_geometry(const struct aw_queue_header *header, const char *path,
                            uint64_t file_size, uint64_t wanted, struct aw_err *err)
 {
@@ -20,8 +25,7 @@ static bool check_geometry(const struct aw_queue_header *header, const char *pat
     }
     if (header->cell != AW_CELL || header->live_size != sizeof(struct aw_queue_live) ||
         header->mutex_size != sizeof(pthread_mutex_t) || header->file_size < AW_QUEUE_DATA_AT ||
-        header->data_size == 0 || header->data_size % AW_CELL != 0 ||
-        header->data_size > header->file_size - AW_QUEUE_DATA_AT) {
+        header->data_size != data_size_of(header->file_size)) {
         return aw_fail(err, AW_ERR_INTERNAL, "queue.format", "%s has another layout", path);
     }
     if (header->file_size != file_size || (wanted != 0 && wanted != file_size)) {
@@ -44,7 +48,7 @@ static bool make(struct aw_queue *queue, const struct aw_file_spec *spec, uint64
         .version = AW_QUEUE_VERSION,
         .cell = AW_CELL,
         .file_size = size,
-        .data_size = (size - AW_QUEUE_DATA_AT) / AW_CELL * AW_CELL,
+        .data_size = data_size_of(size),
         .live_size = sizeof(struct aw_queue_live),
         .mutex_size = sizeof(pthread_mutex_t),
     };

@@ -1,6 +1,7 @@
 /* The correlation engine alone: alerts a second over a fixed number of live keys.
  * usage: bench_correlate GROUPS ALERTS RUNS
- * As the pipeline asks it: hash of asset and signature, what it needs, the decision, a sweep after each 1,000. An
+ * As the pipeline asks it: hashes of asset and signature and what lies ahead into the cache, then for each alert what
+ * it needs and the decision, a sweep after each 1,000. An
  * alert in 32 on an open key is preceded by the end of its incident, so that keys go on gathering, opening and
  * joining. Time is that of the processor, so that neighbours on the machine do not count.
  * Prints {"runs":[alerts per second],"opened":N,"joined":N,"groups":N}. */
@@ -71,15 +72,22 @@ static double feed(struct aw_correlate *state, const struct names *names, size_t
 {
     static struct names decoded[BATCH];
     static uint64_t random[BATCH];
+    static struct aw_correlate_key keys[BATCH];
     static struct aw_correlate_ids members;
     for (size_t i = 0; i < BATCH; i++) {
         random[i] = next_random(seed);
         decoded[i] = names[random[i] % groups];
     }
     double began = cpu_seconds();
+    for (size_t i = 0; i < BATCH; i++) {
+        keys[i] = aw_correlate_key(decoded[i].asset, decoded[i].signature);
+        aw_correlate_prefetch(state, keys[i]);
+    }
     for (size_t i = 0; i < BATCH; i++, (*at)++) {
-        struct aw_correlate_alert alert = {.key = aw_correlate_key(decoded[i].asset,
-                                                                   decoded[i].signature),
+        if (i + AW_CORRELATE_AHEAD < BATCH) {
+            aw_correlate_prefetch_group(state, keys[i + AW_CORRELATE_AHEAD]);
+        }
+        struct aw_correlate_alert alert = {.key = keys[i],
                                            .at_ms = *at * 1000 / RATE,
                                            .critical = (random[i] >> 40) % 16 == 0};
         alert.id.v[0] = (uint8_t)random[i];

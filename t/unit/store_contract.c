@@ -69,6 +69,56 @@ static void replace_and_delete_follow_versions(void **state)
     assert_null(kit_get(kit, "a"));
 }
 
+/* The unit changes the row that it got: indexed fields alone and together, in one write or two, or by a row that takes
+ * the place of a deleted one. */
+static void what_was_read_is_replaced_whole(void **state)
+{
+    enum { CODE = 1, NAME = 2, RANK = 4, COMPANY = 8, ALL = 16, WAYS = 3 };
+    struct kit *kit = *state;
+    struct aw_err err;
+    kit_insert(kit, kit_thing(kit->arena, "a", "acme"));
+    for (unsigned round = 1; round <= ALL * WAYS; round++) {
+        struct aw_tx *tx = aw_tx_create(kit->store);
+        struct aw_arena *arena = aw_tx_arena(tx);
+        struct thing *row;
+        struct aw_rows found;
+        assert_true(aw_tx_get(tx, &aw_scope_all, &thing_schema, "a", (void **)&row, &err));
+        struct thing was = *row;
+        const char *fresh = aw_arena_printf(arena, "%u", round);
+        row->code = round & CODE ? fresh : row->code;
+        row->name = round & NAME ? fresh : row->name;
+        row->rank = round & RANK ? round : row->rank;
+        row->company_id = round & COMPANY ? fresh : row->company_id;
+        row->at = round;
+        if (round % WAYS == 0) {
+            aw_tx_delete(tx, &thing_schema, "a", row->version);
+            aw_tx_insert(tx, &thing_schema, row);
+        } else {
+            aw_tx_replace(tx, &thing_schema, row);
+        }
+        if (round % WAYS == 1) {
+            assert_true(aw_tx_get(tx, &aw_scope_all, &thing_schema, "a", (void **)&row, &err));
+            row->rank = was.rank; /* back to what is stored */
+            aw_tx_replace(tx, &thing_schema, row);
+        }
+        struct thing *expected = aw_row_copy(&thing_schema, row, kit->arena);
+        kit_commit(&tx);
+        assert_true(aw_row_equal(&thing_schema, kit_get(kit, "a"), expected));
+
+        const struct aw_query query = {
+            .schema = &thing_schema,
+            .conds = {{.field = "company_id", .op = AW_OP_EQ, .text = expected->company_id},
+                      {.field = "rank", .op = AW_OP_EQ, .number = expected->rank},
+                      {.field = "code", .op = AW_OP_EQ, .text = expected->code},
+                      {.field = "name", .op = AW_OP_EQ, .text = expected->name}},
+            .n = 4};
+        tx = aw_tx_create(kit->store);
+        assert_true(aw_tx_find(tx, &aw_scope_all, &query, &found, &err));
+        assert_int_equal(found.n, 1);
+        kit_commit(&tx);
+    }
+}
+
 enum wrong { SAME_ID, SAME_CODE, OLD_REPLACE, ABSENT_REPLACE, OLD_DELETE, ABSENT_DELETE, WRONGS };
 
 static void write_wrong(struct aw_tx *tx, enum wrong wrong)
@@ -293,7 +343,9 @@ static void wrong_queries_are_refused(void **state)
     struct aw_err err;
     const struct aw_query wrong[] = {
         {.schema = &thing_schema, .conds = {{.field = "nothing", .text = "x"}}, .n = 1},
-        {.schema = &thing_schema, .conds = {{.field = "tags", .text = "x"}}, .n = 1},
+        {.schema = &thing_schema,
+         .conds = {{.field = "tags", .op = AW_OP_NE, .text = "x"}},
+         .n = 1},
         {.schema = &thing_schema, .conds = {{.field = "name", .op = AW_OP_GT}}, .n = 1},
         {.schema = &thing_schema, .conds = {{.field = "rank", .op = AW_OP_IN}}, .n = 1},
         {.schema = &thing_schema, .sort = "nothing"},
@@ -310,6 +362,40 @@ static void wrong_queries_are_refused(void **state)
 }
 
 /* Never two writers: the second is refused, or takes over and the first is fenced off. */
+/* EQ on a list: it holds the text, whole; in the database and in what a unit has buffered. */
+static void a_list_is_asked_for_one_of_its_texts(void **state)
+{
+    struct kit *kit = *state;
+    static const char *const both[] = {"Datadog", "Zab\"bix"}, *const one[] = {"Datadog EU"};
+    struct thing *first = kit_thing(kit->arena, "first", "acme");
+    struct thing *second = kit_thing(kit->arena, "second", "acme");
+    first->tags = (struct aw_strs){.v = both, .n = 2};
+    second->tags = (struct aw_strs){.v = one, .n = 1};
+    kit_insert(kit, first);
+    kit_insert(kit, second);
+    kit_insert(kit, kit_thing(kit->arena, "third", "acme"));
+    static const struct {
+        const char *text;
+        size_t found;
+    } cases[] = {{"Datadog", 2}, {"Zab\"bix", 1}, {"Datadog EU", 1}, {"data", 0}, {"", 0}};
+    struct aw_tx *tx = aw_tx_create(kit->store);
+    struct thing *buffered = kit_thing(aw_tx_arena(tx), "fourth", "acme");
+    buffered->tags = first->tags;
+    buffered->tags.n = 1;
+    aw_tx_insert(tx, &thing_schema, buffered);
+    for (size_t i = 0; i < AW_COUNT(cases); i++) {
+        struct aw_query query = {
+            .schema = &thing_schema,
+            .conds = {{.field = "tags", .op = AW_OP_EQ, .text = cases[i].text}},
+            .n = 1};
+        struct aw_rows rows;
+        struct aw_err err;
+        assert_true(aw_tx_find(tx, &aw_scope_all, &query, &rows, &err));
+        assert_int_equal(rows.n, cases[i].found);
+    }
+    kit_commit(&tx);
+}
+
 static void there_is_one_writer(void **state)
 {
     struct kit *kit = *state;
@@ -379,6 +465,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         KIT_CASE(rows_come_back_as_written),
         KIT_CASE(replace_and_delete_follow_versions),
+        KIT_CASE(what_was_read_is_replaced_whole),
         KIT_CASE(a_conflict_undoes_the_whole_unit),
         KIT_CASE(a_unit_sees_its_own_writes),
         KIT_CASE(several_writes_to_a_row_are_one),
@@ -386,6 +473,7 @@ int main(void)
         KIT_CASE(a_scope_hides_other_companies),
         KIT_CASE(each_goes_row_by_row_and_stops),
         KIT_CASE(wrong_queries_are_refused),
+        KIT_CASE(a_list_is_asked_for_one_of_its_texts),
         KIT_CASE(there_is_one_writer),
         KIT_CASE(a_store_can_be_opened_to_read_beside_the_writer),
         KIT_CASE(a_newer_schema_is_refused),

@@ -95,6 +95,16 @@ unsigned aw_correlate_needs(const struct aw_correlate *state,
     return needs | (*from < *until ? AW_CORRELATE_NEED_OLDER : 0);
 }
 
+void aw_correlate_prefetch(const struct aw_correlate *state, struct aw_correlate_key key)
+{
+    aw_correlate_table_prefetch(&state->table, key);
+}
+
+void aw_correlate_prefetch_group(const struct aw_correlate *state, struct aw_correlate_key key)
+{
+    aw_correlate_table_prefetch_group(&state->table, key);
+}
+
 void aw_correlate_know(struct aw_correlate *state, struct aw_correlate_key key,
                        const struct aw_correlate_id *incident)
 {

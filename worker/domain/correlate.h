@@ -79,6 +79,12 @@ void aw_correlate_opened(struct aw_correlate *state, struct aw_correlate_key key
 void aw_correlate_older(struct aw_correlate *state, struct aw_correlate_key key, int64_t from,
                         int64_t until);
 
+/* Fetches into the cache what a later call with this key looks at first, and what it looks at next. The second is for
+ * a key whose first step has had the time to arrive. */
+void aw_correlate_prefetch(const struct aw_correlate *state, struct aw_correlate_key key);
+void aw_correlate_prefetch_group(const struct aw_correlate *state, struct aw_correlate_key key);
+#define AW_CORRELATE_AHEAD 8 /* alerts between the second and the use */
+
 /* Adds an active alert without a decision. */
 void aw_correlate_add(struct aw_correlate *state, const struct aw_correlate_alert *alert);
 /* Decides about an alert that has just arrived, now = its received time. JOIN fills *incident. OPEN

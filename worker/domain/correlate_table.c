@@ -44,6 +44,26 @@ uint32_t aw_correlate_table_find(const struct aw_correlate_table *table,
     }
 }
 
+void aw_correlate_table_prefetch(const struct aw_correlate_table *table,
+                                 struct aw_correlate_key key)
+{
+    __builtin_prefetch(&table->slots[(size_t)key.a & (table->size - 1)]);
+}
+
+void aw_correlate_table_prefetch_group(const struct aw_correlate_table *table,
+                                       struct aw_correlate_key key)
+{
+    size_t mask = table->size - 1;
+    for (size_t i = (size_t)key.a & mask; table->slots[i].group != 0; i = (i + 1) & mask) {
+        if (table->slots[i].tag == tag_of(key)) {
+            const char *group = (const char *)&table->groups[table->slots[i].group];
+            __builtin_prefetch(group, 1);
+            __builtin_prefetch(group + sizeof(struct aw_correlate_group) - 1, 1);
+            return;
+        }
+    }
+}
+
 static void place(struct aw_correlate_table *table, uint32_t group)
 {
     struct aw_correlate_key key = table->groups[group].key;

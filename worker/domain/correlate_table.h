@@ -52,6 +52,11 @@ void aw_correlate_table_init(struct aw_correlate_table *table);
 void aw_correlate_table_fini(struct aw_correlate_table *table);
 uint32_t aw_correlate_table_find(const struct aw_correlate_table *table,
                                  struct aw_correlate_key key); /* 0 = absent */
+/* Into the cache: the first slot of the key; the group that the slot names, if it is likely the key's. */
+void aw_correlate_table_prefetch(const struct aw_correlate_table *table,
+                                 struct aw_correlate_key key);
+void aw_correlate_table_prefetch_group(const struct aw_correlate_table *table,
+                                       struct aw_correlate_key key);
 /* Finds or makes. Pointers to groups do not survive this call. */
 uint32_t aw_correlate_table_take(struct aw_correlate_table *table, struct aw_correlate_key key);
 /* The group has no members. */

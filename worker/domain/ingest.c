@@ -104,6 +104,9 @@ static void add_alert(struct aw_ingest_run *run, struct aw_company_view *view,
                    .runbook = aw_company_view_has_runbook(view, item->signature)},
         .incident = AW_ID_INDEX_NONE};
     memcpy(alert->engine.id.v, item->record->alert_id, AW_ID_LEN);
+    if (view->rules.automatic) {
+        aw_correlate_prefetch(view->keys, alert->engine.key);
+    }
     run->counts->alerts++;
     run->counts->by_severity[item->severity]++;
 }

@@ -72,6 +72,13 @@ static unsigned needs_of(const struct aw_ingest_alert *alert, int64_t *from, int
                                  : 0;
 }
 
+static void prefetch(const struct aw_ingest_run *run, size_t i)
+{
+    if (i < run->alert_count && run->alerts[i].view->rules.automatic) {
+        aw_correlate_prefetch_group(run->alerts[i].view->keys, run->alerts[i].engine.key);
+    }
+}
+
 static bool tell_open_incidents(struct aw_ingest_run *run, struct aw_err *err)
 {
     int64_t from, until;
@@ -79,6 +86,7 @@ static bool tell_open_incidents(struct aw_ingest_run *run, struct aw_err *err)
     struct question *questions = AW_NEW_N(run->arena, struct question, run->alert_count);
     for (size_t i = 0; i < run->alert_count; i++) {
         const struct aw_ingest_alert *alert = &run->alerts[i];
+        prefetch(run, i + AW_CORRELATE_AHEAD);
         if (needs_of(alert, &from, &until) & AW_CORRELATE_NEED_INCIDENT) {
             questions[n++] =
                 (struct question){.id = aw_open_key_id(alert->view->id, alert->row->asset_name,

@@ -161,7 +161,7 @@ bool aw_notifications_read_all(struct aw_tx *tx, const struct aw_scope *scope, c
     struct aw_rows rows;
     struct aw_query query = {.schema = &aw_notification_schema,
                              .n = 1,
-                             .sort = "updated_at",
+                             .sort = "created_at",
                              .descending = true,
                              .limit = limit};
     query.conds[0] = (struct aw_cond){.field = "read", .op = AW_OP_EQ, .number = false};

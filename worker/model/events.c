@@ -19,12 +19,8 @@ static const struct aw_field event_fields[] = {
              .doc = "id of the user who did it, null = the product"),
     AW_FIELD(aw_event, created_at, TIME, .flags = AW_F_READONLY, .doc = "when"),
 };
-static const struct aw_index event_indexes[] = {
-    {"company", {"company_id", "id"}, false},
-};
 const struct aw_schema aw_event_schema =
-    AW_SCHEMA(aw_event, "events", event_fields, event_indexes, AW_COUNT(event_indexes),
-              "the stream of what happened");
+    AW_SCHEMA(aw_event, "events", event_fields, NULL, 0, "the stream of what happened");
 
 static const struct aw_field audit_fields[] = {
     AW_FIELD(aw_audit, id, STR, .flags = AW_F_READONLY, .doc = "company and number"),

@@ -108,9 +108,8 @@ static const struct aw_field notification_fields[] = {
     AW_FIELD(aw_notification, updated_at, TIME, .flags = AW_F_READONLY, .doc = "last change"),
 };
 static const struct aw_index notification_indexes[] = {
-    {"company_read", {"company_id", "read", "updated_at"}, false},
-    {"company_updated", {"company_id", "updated_at"}, false},
-    {"updated", {"-updated_at"}, false},
+    /* by a time that a repeat leaves as it is: the entry of an unread notification stays */
+    {"company_read", {"company_id", "read", "created_at"}, false},
 };
 const struct aw_schema aw_notification_schema =
     AW_SCHEMA(aw_notification, "notifications", notification_fields, notification_indexes,

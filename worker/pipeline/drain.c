@@ -16,7 +16,6 @@ enum {
     BATCH_US = 20000,
     LINGER_US = 200,
     QUEUES = 16,
-    FLOOR = 16,        /* records of a batch when the store is slow */
     BUSY = 8,          /* records of the last batch that call for a linger */
     WAIT_ONE_MS = 500, /* sleep on the only queue */
     WAIT_MANY_MS = 10, /* on one of several */
@@ -74,13 +73,12 @@ static void linger(const struct aw_drain *drain)
     (void)nanosleep(&time, NULL);
 }
 
+/* The limit does not follow the time that commits take. Smaller batches would shorten the wait of an API change, but
+ * alerts of one batch share the pages that they change and the sync of the commit: smaller ones cost more for each alert,
+ * take too long again, and would shrink until the store takes only a fraction of what it can. */
 static void committed(struct aw_drain *drain, int64_t took_us)
 {
     size_t n = drain->batch.n, limit = drain->limit * 2;
-    if (took_us > drain->conf.batch_us) {
-        limit = (size_t)((int64_t)n * drain->conf.batch_us / took_us);
-        limit = limit < FLOOR ? FLOOR : limit;
-    }
     drain->limit = limit < drain->conf.batch_records ? limit : drain->conf.batch_records;
     drain->last = n;
     drain->conflicts = 0;

@@ -1,6 +1,6 @@
 /* drain.h - the thread that carries records from the queue files into the store.
  *
- * It reads up to 1,000 records or 20 ms worth from every queue of its list in turn, decodes them,
+ * It reads and decodes up to 1,000 records from every queue of its list in turn, or what it can in 20 ms,
  * hands the batch to the writer as a patient unit, and releases the records after the commit.
  * Nothing is released before that. A record that breaks the worker itself is tried alone and put
  * into dead_letters after five times (W12). Threads: start and stop from the main thread; the
@@ -23,7 +23,7 @@ struct aw_drain_conf {
     struct aw_drain_queue *queues; /* kept, not copied */
     size_t queue_count;            /* 1-16 */
     size_t batch_records;          /* 0 = 1,000 */
-    int64_t batch_us;              /* 0 = 20,000 */
+    int64_t batch_us;              /* for reading and decoding, 0 = 20,000 */
     int64_t linger_us;             /* longest wait for more records under load, 0 = 200 */
 };
 AW_MUST_CHECK bool aw_drain_start(const struct aw_drain_conf *conf, struct aw_drain **drain,

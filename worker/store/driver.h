@@ -17,6 +17,8 @@ struct aw_write {
                          * unit are one write, so it may be more than expect + 1, and of an insert more than 1) */
     const char *id;
     int64_t expect; /* REPLACE, DELETE: version that must be stored now */
+    const void
+        *stored; /* REPLACE: the row of that version, if the unit has read it; NULL = unknown */
 };
 
 struct aw_driver {

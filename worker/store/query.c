@@ -36,7 +36,10 @@ static bool cond_fits(const struct aw_cond *cond, const struct aw_field *field)
     if (field->type == AW_T_STR) {
         return cond->op == AW_OP_IN || null_test || cond->text != NULL;
     }
-    return field->type != AW_T_STRS && null_test;
+    if (field->type == AW_T_STRS) {
+        return cond->op == AW_OP_EQ && cond->text != NULL;
+    }
+    return null_test;
 }
 
 bool aw_match_init(struct aw_match *match, const struct aw_query *query, struct aw_err *err)
@@ -111,6 +114,9 @@ static bool cond_holds(const struct aw_cond *cond, const struct aw_field *field,
 {
     if (aw_field_is_number(field)) {
         return op_holds(cond->op, order_of(aw_field_number(field, row), cond->number));
+    }
+    if (field->type == AW_T_STRS) {
+        return text_in(cond->text, aw_field_at(field, row));
     }
     const char *have = pointer_of(field, row);
     if (cond->op == AW_OP_IN) {

@@ -27,7 +27,8 @@ enum aw_op { AW_OP_EQ, AW_OP_NE, AW_OP_GT, AW_OP_GE, AW_OP_LT, AW_OP_LE, AW_OP_I
 struct aw_cond {
     const char *field; /* name in the schema */
     enum aw_op op;
-    const char *text;  /* STR and BYTES fields; NULL with EQ or NE = null */
+    const char
+        *text; /* STR and BYTES fields; NULL with EQ or NE = null; STRS: EQ, one of its texts */
     int64_t number;    /* I64, BOOL, ENUM, TIME fields */
     struct aw_strs in; /* IN on a STR field */
 };

@@ -18,8 +18,9 @@ enum state {
 struct entry {
     enum state state;
     const char *id;
-    void *row;      /* INSERTED, REPLACED */
-    int64_t expect; /* REPLACED, DELETED: version that is stored */
+    void *row;          /* INSERTED, REPLACED */
+    int64_t expect;     /* REPLACED, DELETED: version that is stored */
+    const void *stored; /* the row of that version as it was read, NULL = it was not */
     struct overlay *overlay;
 };
 
@@ -28,7 +29,8 @@ struct overlay {
     const struct aw_schema *schema;
     struct aw_map *by_id; /* to struct entry */
     AW_VEC(struct entry *) entries;
-    size_t covering; /* entries that hide a stored row, at most */
+    size_t covering;     /* entries that hide a stored row, at most */
+    struct aw_map *read; /* stored rows as they were read, by id: the unit may change what it got */
 };
 
 struct after {
@@ -65,6 +67,7 @@ void aw_tx_destroy(struct aw_tx **tx)
     for (size_t i = 0; i < (*tx)->overlays.n; i++) {
         struct overlay *overlay = (*tx)->overlays.v[i];
         aw_map_destroy(&overlay->by_id, NULL);
+        aw_map_destroy(&overlay->read, NULL);
         aw_vec_free(&overlay->entries);
         free(overlay);
     }
@@ -101,6 +104,7 @@ static struct overlay *overlay_make(struct aw_tx *tx, const struct aw_schema *sc
         overlay = aw_alloc_zero(1, sizeof(*overlay));
         overlay->schema = schema;
         overlay->by_id = aw_map_create();
+        overlay->read = aw_map_create();
         *aw_vec_push(&tx->overlays) = overlay;
     }
     return overlay;
@@ -111,16 +115,6 @@ static struct entry *entry_of(const struct overlay *overlay, const char *id)
     return overlay->entries.n > 0 ? aw_map_get(overlay->by_id, id, strlen(id)) : NULL;
 }
 
-static void entry_add(struct aw_tx *tx, struct overlay *overlay, const struct entry *value)
-{
-    struct entry *entry = aw_arena_copy(tx->arena, value, sizeof(*value));
-    entry->overlay = overlay;
-    aw_map_put(overlay->by_id, entry->id, strlen(entry->id), entry);
-    *aw_vec_push(&overlay->entries) = entry;
-    *aw_vec_push(&tx->entries) = entry;
-    overlay->covering += entry->state != INSERTED;
-}
-
 static const char *id_of(const struct aw_schema *schema, const void *row)
 {
     return *(const char *const *)aw_field_at(&schema->fields[0], row);
@@ -129,6 +123,24 @@ static const char *id_of(const struct aw_schema *schema, const void *row)
 static int64_t *version_of(const struct aw_schema *schema, const void *row)
 {
     return aw_field_at(&schema->fields[1], row);
+}
+
+/* The row of this version as the unit has read it, or NULL. */
+static const void *row_read(const struct overlay *overlay, const char *id, int64_t version)
+{
+    const void *row = aw_map_get(overlay->read, id, strlen(id));
+    return row != NULL && *version_of(overlay->schema, row) == version ? row : NULL;
+}
+
+static void entry_add(struct aw_tx *tx, struct overlay *overlay, const struct entry *value)
+{
+    struct entry *entry = aw_arena_copy(tx->arena, value, sizeof(*value));
+    entry->overlay = overlay;
+    entry->stored = row_read(overlay, entry->id, entry->expect);
+    aw_map_put(overlay->by_id, entry->id, strlen(entry->id), entry);
+    *aw_vec_push(&overlay->entries) = entry;
+    *aw_vec_push(&tx->entries) = entry;
+    overlay->covering += entry->state != INSERTED;
 }
 
 void aw_tx_insert(struct aw_tx *tx, const struct aw_schema *schema, void *row)
@@ -217,12 +229,30 @@ static void *buffered_row(const struct aw_tx *tx, const struct entry *entry)
                               : NULL;
 }
 
+/* Where there are indexes, a driver spares those whose fields a replace leaves as they are. */
+static void remember_read(struct aw_tx *tx, const struct aw_schema *schema, void *const *rows,
+                          size_t n)
+{
+    struct overlay *overlay = schema->index_count > 0 ? overlay_make(tx, schema) : NULL;
+    for (size_t i = 0; overlay != NULL && i < n; i++) {
+        if (rows[i] != NULL) {
+            const char *id = id_of(schema, rows[i]);
+            aw_map_put(overlay->read, id, strlen(id),
+                       aw_arena_copy(tx->arena, rows[i], schema->size));
+        }
+    }
+}
+
 static bool get_stored(struct aw_tx *tx, const struct aw_schema *schema, const char *const *ids,
                        size_t n, void **rows, struct aw_err *err)
 {
     const struct aw_driver *driver = tx->store->driver;
-    return n == 0 || driver->get_many(driver->write_reader(tx->store->self), schema, ids, n,
-                                      tx->arena, rows, err);
+    bool ok = n == 0 || driver->get_many(driver->write_reader(tx->store->self), schema, ids, n,
+                                         tx->arena, rows, err);
+    if (ok) {
+        remember_read(tx, schema, rows, n);
+    }
+    return ok;
 }
 
 /* Ids that are not buffered are asked for in one go. */
@@ -363,7 +393,8 @@ bool aw_tx_commit(struct aw_tx *tx, struct aw_err *err)
                                                           .schema = entry->overlay->schema,
                                                           .row = entry->row,
                                                           .id = entry->id,
-                                                          .expect = entry->expect};
+                                                          .expect = entry->expect,
+                                                          .stored = entry->stored};
         }
     }
     return tx->writes.n == 0 ||
@@ -394,6 +425,9 @@ void aw_tx_end(struct aw_tx *tx, bool committed)
         struct overlay *overlay = tx->overlays.v[i];
         if (overlay->entries.n > 0) {
             aw_map_clear(overlay->by_id, NULL);
+        }
+        if (aw_map_count(overlay->read) > 0) {
+            aw_map_clear(overlay->read, NULL);
         }
         overlay->entries.n = overlay->covering = 0;
     }

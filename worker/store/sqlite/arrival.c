@@ -45,7 +45,7 @@ static void get_text(const struct aw_schema *schema, struct aw_str *sql)
 
 static void replace_text(const struct aw_schema *schema, struct aw_str *sql)
 {
-    aw_sqlite_replace_text(schema, sql);
+    aw_sqlite_replace_text(schema, 0, sql);
     aw_str_add(sql, " AND " AW_ARRIVAL_COLUMN "=?");
 }
 

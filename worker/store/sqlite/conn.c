@@ -93,7 +93,7 @@ static bool set_up(struct aw_sqlite_conn *conn, struct aw_err *err)
              "wal_autocheckpoint=0;"
              "PRAGMA mmap_size=0;PRAGMA temp_store=MEMORY;PRAGMA secure_delete=FAST;"
              "PRAGMA journal_size_limit=%d;PRAGMA cache_size=-%lld",
-             strcmp(conn->synchronous, "normal") == 0 ? "NORMAL" : "FULL", 64 << 20,
+             strcmp(conn->synchronous, "normal") == 0 ? "NORMAL" : "FULL", 256 << 20,
              (long long)conn->cache_kib);
     if (!aw_sqlite_exec(conn, sql, err)) {
         return false;
@@ -149,9 +149,8 @@ static bool prepare(struct aw_sqlite_conn *conn, const char *sql, size_t len,
            aw_sqlite_fail(conn, "preparing a statement", err);
 }
 
-/* Is the statement of this key there and free? Else stmt says how a new one is to be made. */
-static bool known(struct aw_sqlite_conn *conn, const void *key, size_t len,
-                  struct aw_sqlite_stmt *stmt)
+bool aw_sqlite_take_known(struct aw_sqlite_conn *conn, const void *key, size_t len,
+                          struct aw_sqlite_stmt *stmt)
 {
     stmt->stmt = aw_map_get(conn->statements, key, len);
     stmt->temporary = stmt->stmt != NULL ? sqlite3_stmt_busy(stmt->stmt)
@@ -159,25 +158,24 @@ static bool known(struct aw_sqlite_conn *conn, const void *key, size_t len,
     return stmt->stmt != NULL && !stmt->temporary;
 }
 
-static void remember(struct aw_sqlite_conn *conn, const void *key, size_t len,
-                     const struct aw_sqlite_stmt *stmt)
+bool aw_sqlite_take_new(struct aw_sqlite_conn *conn, const void *key, size_t len,
+                        const struct aw_str *sql, struct aw_sqlite_stmt *stmt, struct aw_err *err)
 {
+    if (!prepare(conn, sql->ptr, sql->len, stmt, err)) {
+        return false;
+    }
     if (!stmt->temporary) {
         aw_map_put(conn->statements, key, len, stmt->stmt);
     }
+    return true;
 }
 
 bool aw_sqlite_take(struct aw_sqlite_conn *conn, const char *sql, size_t len,
                     struct aw_sqlite_stmt *stmt, struct aw_err *err)
 {
-    if (known(conn, sql, len, stmt)) {
-        return true;
-    }
-    if (!prepare(conn, sql, len, stmt, err)) {
-        return false;
-    }
-    remember(conn, sql, len, stmt);
-    return true;
+    const struct aw_str text = {.ptr = (char *)(uintptr_t)sql, .len = len};
+    return aw_sqlite_take_known(conn, sql, len, stmt) ||
+           aw_sqlite_take_new(conn, sql, len, &text, stmt, err);
 }
 
 bool aw_sqlite_take_verb(struct aw_sqlite_conn *conn, const struct aw_schema *schema,
@@ -187,17 +185,14 @@ bool aw_sqlite_take_verb(struct aw_sqlite_conn *conn, const struct aw_schema *sc
         const struct aw_schema *schema;
         aw_sqlite_text *text;
     } key = {schema, text};
-    if (known(conn, &key, sizeof(key), stmt)) {
+    if (aw_sqlite_take_known(conn, &key, sizeof(key), stmt)) {
         return true;
     }
     struct aw_str sql;
     aw_str_init(&sql, NULL);
     text(schema, &sql);
-    bool ok = prepare(conn, sql.ptr, sql.len, stmt, err);
+    bool ok = aw_sqlite_take_new(conn, &key, sizeof(key), &sql, stmt, err);
     aw_str_fini(&sql);
-    if (ok) {
-        remember(conn, &key, sizeof(key), stmt);
-    }
     return ok;
 }
 

@@ -44,6 +44,13 @@ typedef void aw_sqlite_text(const struct aw_schema *schema, struct aw_str *sql);
 AW_MUST_CHECK bool aw_sqlite_take_verb(struct aw_sqlite_conn *conn, const struct aw_schema *schema,
                                        aw_sqlite_text *text, struct aw_sqlite_stmt *stmt,
                                        struct aw_err *err);
+/* The same for a key of another kind: is its statement there and free? If not, it is made of a text. Both calls with
+ * the same stmt. */
+bool aw_sqlite_take_known(struct aw_sqlite_conn *conn, const void *key, size_t len,
+                          struct aw_sqlite_stmt *stmt);
+AW_MUST_CHECK bool aw_sqlite_take_new(struct aw_sqlite_conn *conn, const void *key, size_t len,
+                                      const struct aw_str *sql, struct aw_sqlite_stmt *stmt,
+                                      struct aw_err *err);
 /* Resets it and forgets what is bound. */
 void aw_sqlite_give(struct aw_sqlite_stmt *stmt);
 

@@ -19,8 +19,10 @@ enum {
     READERS_KEPT = 16,
     READER_CACHE_KIB = 8192,
     WRITER_CACHE_MIB = 64,
-    WAL_PAGES = 8192,         /* a checkpoint is due: 64 MiB */
-    WAL_PAGES_MAX = 4 * 8192, /* it waits for readers: they end within a second */
+    /* A checkpoint is due: 256 MiB. Batches change the same pages again and again, and the longer it waits, the more of
+     * that is written to the database once. */
+    WAL_PAGES = 32768,
+    WAL_PAGES_MAX = 2 * 32768, /* it waits for readers: they end within a second */
     MODE = 0600
 };
 
@@ -215,9 +217,28 @@ static bool sqlite_count(void *reader, const struct aw_query *query, int64_t *co
 
 static aw_sqlite_text *const texts[] = {
     [AW_WRITE_INSERT] = aw_sqlite_insert_text,
-    [AW_WRITE_REPLACE] = aw_sqlite_replace_text,
     [AW_WRITE_DELETE] = aw_sqlite_delete_text,
 };
+
+/* The statement of a replace, one for each set of columns that it leaves alone: SQLite rewrites the entry of a row in
+ * every index one of whose columns is set, even to the same value. */
+static bool take_replace(struct aw_sqlite_conn *conn, const struct aw_write *write,
+                         struct aw_sqlite_stmt *stmt, struct aw_err *err)
+{
+    const struct {
+        const struct aw_schema *schema;
+        uint64_t kept, kind; /* a length of its own among the keys */
+    } key = {write->schema, aw_sqlite_kept(write->schema, write->stored, write->row), write->kind};
+    if (aw_sqlite_take_known(conn, &key, sizeof(key), stmt)) {
+        return true;
+    }
+    struct aw_str sql;
+    aw_str_init(&sql, NULL);
+    aw_sqlite_replace_text(write->schema, key.kept, &sql);
+    bool ok = aw_sqlite_take_new(conn, &key, sizeof(key), &sql, stmt, err);
+    aw_str_fini(&sql);
+    return ok;
+}
 
 static bool bind_write(struct sqlite *self, sqlite3_stmt *stmt, const struct aw_write *write)
 {
@@ -239,10 +260,13 @@ static bool apply(struct sqlite *self, const struct aw_write *write, struct aw_e
     if (arrival != NULL) {
         return aw_arrival_write(arrival, conn, write, self->scratch, err);
     }
-    if (!aw_sqlite_take_verb(conn, write->schema, texts[write->kind], &stmt, err)) {
+    bool ok = write->kind == AW_WRITE_REPLACE
+                  ? take_replace(conn, write, &stmt, err)
+                  : aw_sqlite_take_verb(conn, write->schema, texts[write->kind], &stmt, err);
+    if (!ok) {
         return false;
     }
-    bool ok = bind_write(self, stmt.stmt, write) && sqlite3_step(stmt.stmt) == SQLITE_DONE;
+    ok = bind_write(self, stmt.stmt, write) && sqlite3_step(stmt.stmt) == SQLITE_DONE;
     if (!ok) {
         aw_sqlite_fail(conn, write->schema->name, err);
     } else if (sqlite3_changes(conn->db) != 1) {

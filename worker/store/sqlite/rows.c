@@ -186,11 +186,27 @@ void aw_sqlite_insert_text(const struct aw_schema *schema, struct aw_str *sql)
     aw_str_add(sql, ")");
 }
 
-void aw_sqlite_replace_text(const struct aw_schema *schema, struct aw_str *sql)
+uint64_t aw_sqlite_kept(const struct aw_schema *schema, const void *stored, const void *row)
 {
-    aw_str_printf(sql, "UPDATE \"%s\" SET ", schema->name);
-    for (size_t i = 1; i < schema->n; i++) {
-        aw_str_printf(sql, "%s\"%s\"=?%zu", i > 1 ? "," : "", schema->fields[i].name, i + 1);
+    uint64_t kept = 0;
+    for (size_t i = 0; stored != NULL && i < schema->index_count; i++) {
+        for (const char *const *name = schema->indexes[i].fields; *name != NULL; name++) {
+            int at = aw_schema_index_of(schema, *name + (**name == '-'));
+            if (aw_field_compare(&schema->fields[at], stored, row) == 0) {
+                kept |= UINT64_C(1) << at;
+            }
+        }
+    }
+    return kept;
+}
+
+void aw_sqlite_replace_text(const struct aw_schema *schema, uint64_t kept, struct aw_str *sql)
+{
+    aw_str_printf(sql, "UPDATE \"%s\" SET \"%s\"=?2", schema->name, schema->fields[1].name);
+    for (size_t i = 2; i < schema->n; i++) {
+        if ((kept >> i & 1) == 0) {
+            aw_str_printf(sql, ",\"%s\"=?%zu", schema->fields[i].name, i + 1);
+        }
     }
     aw_str_printf(sql, " WHERE \"id\"=?1 AND \"version\"=?%zu", schema->n + 1);
 }

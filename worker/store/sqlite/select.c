@@ -18,6 +18,8 @@ static void add_cond(struct aw_str *sql, const struct aw_cond *cond, const struc
 {
     if (cond->op == AW_OP_IN) {
         aw_str_printf(sql, "\"%s\" IN (SELECT value FROM json_each(?))", field->name);
+    } else if (field->type == AW_T_STRS) {
+        aw_str_printf(sql, "? IN (SELECT value FROM json_each(\"%s\"))", field->name);
     } else if (!aw_field_is_number(field) && cond->text == NULL) {
         aw_str_printf(sql, "\"%s\" IS %sNULL", field->name, cond->op == AW_OP_NE ? "NOT " : "");
     } else {
