@@ -82,7 +82,7 @@ static inline struct aw_write kit_replace(const struct aw_schema *schema, struct
 static inline struct aw_write kit_delete(const struct aw_schema *schema, const char *id,
                                          int64_t expect)
 {
-    return (struct aw_write){AW_WRITE_DELETE, schema, NULL, id, expect};
+    return (struct aw_write){.kind = AW_WRITE_DELETE, .schema = schema, .id = id, .expect = expect};
 }
 
 /* The given URI with a database of this process. */
