@@ -71,13 +71,14 @@ static inline struct aw_thing kit_thing(const char *id, const char *name)
 }
 static inline struct aw_write kit_insert(const struct aw_schema *schema, struct aw_thing *row)
 {
-    return (struct aw_write){AW_WRITE_INSERT, schema, row, row->id, 0};
+    return (struct aw_write){.kind = AW_WRITE_INSERT, .schema = schema, .row = row, .id = row->id};
 }
 static inline struct aw_write kit_replace(const struct aw_schema *schema, struct aw_thing *row,
                                           int64_t expect)
 {
     row->version = expect + 1;
-    return (struct aw_write){AW_WRITE_REPLACE, schema, row, row->id, expect};
+    return (struct aw_write){
+        .kind = AW_WRITE_REPLACE, .schema = schema, .row = row, .id = row->id, .expect = expect};
 }
 static inline struct aw_write kit_delete(const struct aw_schema *schema, const char *id,
                                          int64_t expect)
