@@ -40,7 +40,8 @@ for my $cut (1 .. $cuts) {
     kill 'KILL', @pids;
     $stack->end_worker('KILL');
     AW::Stack::wait_for('nginx is dead', sub { !grep { !AW::Stack::is_dead($_) } @pids });
-    run('umount', $mount);
+    # A process of many threads counts as dead when its first thread is; the others let the files go a little later.
+    AW::Stack::wait_for('the disk is let go', sub { system("umount $mount 2>/dev/null") == 0 });
     unlink "$home/image." . ($cut - 1), glob "$stack->{shm}/*";
     run('mount', '-o', 'loop', "$home/image.$cut", $mount);
     boot($cut + 1);

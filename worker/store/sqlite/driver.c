@@ -19,10 +19,8 @@ enum {
     READERS_KEPT = 16,
     READER_CACHE_KIB = 8192,
     WRITER_CACHE_MIB = 64,
-    /* A checkpoint is due: 256 MiB. Batches change the same pages again and again, and the longer it waits, the more of
-     * that is written to the database once. */
-    WAL_PAGES = 32768,
-    WAL_PAGES_MAX = 2 * 32768, /* it waits for readers: they end within a second */
+    WAL_PAGES = 8192,         /* a checkpoint is due: 64 MiB */
+    WAL_PAGES_MAX = 4 * 8192, /* it waits for readers: they end within a second */
     MODE = 0600
 };
 
@@ -34,6 +32,7 @@ struct sqlite {
     struct aw_arrival **arrivals; /* of the writer, NULL-terminated */
     struct aw_arena *scratch;     /* of one commit */
     int wal_tried;                /* pages when the last checkpoint was tried */
+    bool commit_failed;           /* the newest one: perhaps the log has filled the disk */
     pthread_mutex_t lock;         /* of the idle readers */
     struct aw_sqlite_conn *idle[READERS_KEPT];
     size_t idle_count;
@@ -316,10 +315,12 @@ static bool sqlite_commit(void *state, const struct aw_write *writes, size_t n, 
     ok = ok && aw_sqlite_exec(conn, "COMMIT", err);
     AW_CRASH("store.commit.after");
     end_transaction(self, ok);
+    self->commit_failed = !ok;
     return ok;
 }
 
-/* A checkpoint that readers hold back is tried again when the log has grown by as much again. */
+/* A checkpoint that readers hold back is tried again when the log has grown by as much again; on a full disk at once,
+ * because only then the log begins anew in the space that it has. */
 static void sqlite_idle(void *state)
 {
     struct sqlite *self = state;
@@ -330,12 +331,13 @@ static void sqlite_idle(void *state)
     if (conn->wal_pages < self->wal_tried) {
         self->wal_tried = 0; /* the log began anew */
     }
-    if (conn->db == NULL || conn->broken || conn->wal_pages - self->wal_tried < WAL_PAGES) {
+    bool due = self->commit_failed || conn->wal_pages - self->wal_tried >= WAL_PAGES;
+    if (conn->db == NULL || conn->broken || !due) {
         return;
     }
     self->wal_tried = conn->wal_pages;
-    int mode =
-        conn->wal_pages < WAL_PAGES_MAX ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_RESTART;
+    bool insist = self->commit_failed || conn->wal_pages >= WAL_PAGES_MAX;
+    int mode = insist ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE;
     int rc = sqlite3_wal_checkpoint_v2(conn->db, NULL, mode, NULL, NULL);
     if (rc != SQLITE_OK && rc != SQLITE_BUSY) {
         aw_log(AW_LOG_WARN, "store.checkpoint", AW_S("error", sqlite3_errmsg(conn->db)),
