@@ -63,14 +63,15 @@ is $got->{ok}, $n, 'all are stored';
 like AW::Stack::slurp("$stack->{dir}/logs/worker.log"), qr/"store\.up"/, 'the log tells that it is over';
 
 # --- the same with kill -9 in the full state ---
-$load = $stack->load_start(count => 400, rate => 400, connections => 16, copies => 2, retry => '');
+# The log of the database has room of its own by now: enough alerts to need more.
+$load = $stack->load_start(count => 6000, rate => 1000, connections => 16, retry => '');
 fill();
-AW::Stack::wait_for('/readyz says 503', sub { readyz()->{status} == 503 });
+AW::Stack::wait_for('/readyz says 503', sub { readyz()->{status} == 503 }, 60);
 $stack->load_wait($load);
 $stack->end_worker('KILL');
 unlink "$mount/ballast";
 $stack->start_worker->ready->drained;
-$got = $stack->ledger(floor => $n + 400);
+$got = $stack->ledger(floor => $n + 6000);
 ok $got->{good}, 'a worker that was killed on a full disk has lost nothing' or diag explain $got;
 $stack->end_worker;
 is $stack->log_trouble, '', 'no trouble in the logs';
