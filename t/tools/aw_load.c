@@ -50,7 +50,7 @@ static struct {
     FILE *ledger, *times;
     struct load_conn *conns;
     AW_VEC(struct task) waiting; /* retries, by due time as they come */
-    uint64_t settled, refused, unanswered, answers[600], duplicates;
+    uint64_t settled, refused, answers[600], duplicates;
     uint32_t *histogram;
     uint64_t measured;
     int64_t started_us;
