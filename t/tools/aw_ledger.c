@@ -21,6 +21,7 @@
 #include "src/aw_mac.h"
 #include "worker/base/map.h"
 #include "worker/base/str.h"
+#include "worker/domain/events.h"
 #include "worker/model/model.h"
 #include "worker/store/store.h"
 
@@ -225,11 +226,8 @@ static bool see_incident(void *arg, const void *row)
     return true;
 }
 
-static bool see_event(void *arg, const void *row)
+static void see_event(const struct aw_event *event)
 {
-    const struct aw_event *event = row;
-
-    (void)arg;
     ledger.first_seq =
         ledger.f.events == 0 || event->seq < ledger.first_seq ? event->seq : ledger.first_seq;
     ledger.last_seq =
@@ -244,6 +242,23 @@ static bool see_event(void *arg, const void *row)
             alert->events++;
         }
     }
+}
+
+static bool see_events(void *arg, const void *row)
+{
+    const struct aw_event_run *run = row;
+    struct aw_arena *arena = aw_arena_create(0);
+    struct aw_event *events;
+    struct aw_err err;
+
+    (void)arg;
+    if (!aw_event_run_unpack(run, arena, &events, &err)) {
+        die(err.msg);
+    }
+    for (int64_t i = 0; i < run->count; i++) {
+        see_event(&events[i]);
+    }
+    aw_arena_destroy(&arena);
     return true;
 }
 
@@ -263,7 +278,7 @@ static void read_store(const struct aw_store_conf *conf)
     } walks[] = {{&aw_alert_schema, see_alert},
                  {&aw_alias_schema, see_alias},
                  {&aw_incident_schema, see_incident},
-                 {&aw_event_schema, see_event},
+                 {&aw_event_run_schema, see_events},
                  {&aw_dead_letter_schema, see_dead}};
     struct aw_store *store;
     struct aw_reader *reader;

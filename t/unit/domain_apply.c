@@ -96,7 +96,7 @@ static void the_same_file_again_writes_nothing(void **state)
 {
     (void)state;
     kit_apply(&kit, whole);
-    int64_t events = count(&aw_event_schema), audits = count(&aw_audit_schema);
+    int64_t events = count(&aw_event_run_schema), audits = count(&aw_audit_schema);
     const struct aw_node *result = kit_apply(&kit, whole);
     assert_string_equal(kit_text(result, "created"), "0");
     assert_string_equal(kit_text(result, "updated"), "0");
@@ -104,7 +104,7 @@ static void the_same_file_again_writes_nothing(void **state)
     assert_int_equal(kit_count(aw_node_get(aw_node_get(result, "generated"), "api_keys")), 0);
     assert_int_equal(kit_count(aw_node_get(aw_node_get(result, "generated"), "hmac_secrets")), 0);
     assert_int_equal(kit_count(aw_node_get(aw_node_get(result, "generated"), "passwords")), 0);
-    assert_int_equal(count(&aw_event_schema), events);
+    assert_int_equal(count(&aw_event_run_schema), events);
     assert_int_equal(count(&aw_audit_schema), audits);
 }
 
@@ -201,7 +201,7 @@ static void errors_name_the_member_and_nothing_is_written(void **state)
     }
     assert_int_equal(count(&aw_company_schema), 0);
     assert_int_equal(count(&aw_user_schema), 0);
-    assert_int_equal(count(&aw_event_schema), 0);
+    assert_int_equal(count(&aw_event_run_schema), 0);
 }
 
 static void secrets_can_be_changed(void **state)

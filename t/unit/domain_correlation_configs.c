@@ -65,9 +65,9 @@ static void a_put_wants_the_version_that_is_stored(void **state)
     put.version = -1;
     kit_run(kit, put_unit, &put);
     assert_int_equal(get(kit, "acme")->version, 3);
-    struct aw_rows events = kit_all(kit, &aw_event_schema);
-    assert_int_equal(events.n, 3);
-    const struct aw_event *last = events.v[2];
+    struct aw_event *events;
+    assert_int_equal(kit_events(kit, &events), 3);
+    const struct aw_event *last = &events[2];
     assert_string_equal(last->type, "correlation_config_updated");
     assert_int_equal(last->object_version, 3);
     assert_string_equal(last->actor, "user");

@@ -5,6 +5,7 @@
 
 struct told {
     struct aw_event_news news[4];
+    const struct aw_event_news *many; /* NULL = news */
     size_t n;
     bool refuse;
 };
@@ -12,7 +13,7 @@ struct told {
 static bool tell_unit(struct aw_tx *tx, void *arg, struct aw_err *err)
 {
     struct told *told = arg;
-    if (!aw_events_add(tx, told->news, told->n, err)) {
+    if (!aw_events_add(tx, told->many != NULL ? told->many : told->news, told->n, err)) {
         return false;
     }
     return !told->refuse || aw_fail(err, AW_ERR_CONFLICT, "test", "refused by the test");
@@ -129,6 +130,7 @@ static void who_may_see_what(void **state)
     told.news[3] = news_of("acme", "secret");
     told.news[3].permission = "view_audit";
     kit_run(kit, tell_unit, &told);
+    assert_int_equal(kit_count(kit, &aw_event_run_schema), 2);
 
     static const char *const acme[] = {"acme"};
     static const char *const both[] = {"view", "view_audit"};
@@ -158,7 +160,7 @@ static void going_on_page_by_page(void **state)
     for (size_t i = 0; i < N / 4; i++) {
         struct told told = {.n = 4};
         for (size_t k = 0; k < 4; k++) {
-            told.news[k] = news_of(k == 3 ? "acme" : "beta", "x");
+            told.news[k] = news_of(k == 3 ? "acme" : "aaaa", "x");
         }
         kit_run(kit, tell_unit, &told);
     }
@@ -189,12 +191,40 @@ static void going_on_page_by_page(void **state)
     assert_string_equal(page.v[0]->type, "news");
 }
 
+/* Of one company; they fill two rows and a part of a third. */
+static void long_runs_are_read_from_any_place(void **state)
+{
+    enum { N = 600, LIMIT = 499 };
+    struct kit *kit = *state;
+    struct aw_event_news *news = AW_NEW_N(kit->arena, struct aw_event_news, N);
+    struct told told = {.many = news, .n = N};
+    for (size_t i = 0; i < N; i++) {
+        news[i] = news_of("acme", aw_arena_printf(kit->arena, "event %zu", i + 1));
+    }
+    kit_run(kit, tell_unit, &told);
+    assert_int_equal(kit_count(kit, &aw_event_run_schema), 3);
+    for (int64_t after = 0; after <= N; after++) {
+        char id[AW_EVENT_ID_TEXT + 1];
+        aw_event_id_format(1, after, id);
+        struct aw_event_page page = page_after(kit, &everybody, id, LIMIT);
+        size_t expect = N - after < LIMIT ? (size_t)(N - after) : LIMIT;
+        assert_false(page.lost);
+        assert_int_equal(page.n, expect);
+        assert_int_equal(page.more, after + LIMIT < N);
+        for (size_t i = 0; i < page.n; i++) {
+            assert_int_equal(page.v[i]->seq, after + 1 + (int64_t)i);
+            assert_string_equal(page.v[i]->type,
+                                aw_arena_printf(kit->arena, "event %zu", (size_t)after + 1 + i));
+        }
+    }
+}
+
 static bool delete_first_unit(struct aw_tx *tx, void *arg, struct aw_err *err)
 {
     (void)arg;
     (void)err;
-    aw_tx_delete(tx, &aw_event_schema, "000001-0000000000000001", 1);
-    aw_tx_delete(tx, &aw_event_schema, "000001-0000000000000002", 1);
+    aw_tx_delete(tx, &aw_event_run_schema, "000001-0000000000000001", 1);
+    aw_tx_delete(tx, &aw_event_run_schema, "000001-0000000000000002", 1);
     return true;
 }
 
@@ -233,6 +263,7 @@ int main(void)
         cmocka_unit_test(ids_are_places_in_the_stream),
         cmocka_unit_test_setup_teardown(who_may_see_what, kit_setup, kit_teardown),
         cmocka_unit_test_setup_teardown(going_on_page_by_page, kit_setup, kit_teardown),
+        cmocka_unit_test_setup_teardown(long_runs_are_read_from_any_place, kit_setup, kit_teardown),
         cmocka_unit_test_setup_teardown(what_is_lost_is_said, kit_setup, kit_teardown),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);

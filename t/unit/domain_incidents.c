@@ -181,8 +181,9 @@ static void assigning(void **state)
     kit_run(kit, change_unit, &change);
     assert_int_equal(read_one(kit, id)->status, AW_INCIDENT_ESCALATED);
     assert_string_equal(read_one(kit, id)->assigned_to, "u2");
-    struct aw_rows events = kit_all(kit, &aw_event_schema);
-    const struct aw_event *last = events.v[events.n - 1];
+    struct aw_event *events;
+    size_t n = kit_events(kit, &events);
+    const struct aw_event *last = &events[n - 1];
     assert_string_equal(last->type, "incident_updated");
     assert_string_equal(last->actor, "user");
     assert_int_equal(last->object_version, read_one(kit, id)->version);

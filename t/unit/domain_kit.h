@@ -18,6 +18,7 @@
 #include "src/aw_id.h"
 #include "worker/base/crypto.h"
 #include "worker/domain/correlation_configs.h"
+#include "worker/domain/events.h"
 #include "worker/domain/ingest.h"
 #include "worker/store/store_core.h"
 #include "worker/store/writer.h"
@@ -253,6 +254,28 @@ static inline struct aw_rows kit_all(struct kit *kit, const struct aw_schema *sc
 {
     struct aw_query query = {.schema = schema};
     return kit_find(kit, &query);
+}
+/* The whole stream of events, in order. */
+static inline size_t kit_events(struct kit *kit, struct aw_event **events)
+{
+    struct aw_rows runs = kit_all(kit, &aw_event_run_schema);
+    size_t n = 0;
+    *events = NULL;
+    for (size_t i = 0; i < runs.n; i++) {
+        const struct aw_event_run *run = runs.v[i];
+        struct aw_event *some, *all = AW_NEW_N(kit->arena, struct aw_event, n + (size_t)run->count);
+        struct aw_err err;
+        if (!aw_event_run_unpack(run, kit->arena, &some, &err)) {
+            fail_msg("events: %s %s", err.code, err.msg);
+        }
+        if (n > 0) {
+            memcpy(all, *events, n * sizeof(*all));
+        }
+        memcpy(all + n, some, (size_t)run->count * sizeof(*all));
+        n += (size_t)run->count;
+        *events = all;
+    }
+    return n;
 }
 /* NULL = absent */
 static inline void *kit_get(struct kit *kit, const struct aw_schema *schema, const char *id)

@@ -179,9 +179,10 @@ static void compare(const struct played *play)
         assert_int_equal(kit_alert(play->kit, play->ids[n])->status, scenario->alert_status[n]);
         assert_int_equal(kit_alert(play->kit, play->ids[n])->delivery_attempts, 1);
     }
-    struct aw_rows events = kit_all(play->kit, &aw_event_schema);
-    for (size_t i = 0; i < events.n; i++) {
-        assert_int_equal(((struct aw_event *)events.v[i])->seq, i + 1);
+    struct aw_event *events;
+    size_t n = kit_events(play->kit, &events);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(events[i].seq, i + 1);
     }
 }
 

@@ -2,9 +2,12 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_EPOCH = 1, SCAN_ROWS = 500, SCAN_PAGES = 10 };
+#include "worker/base/json.h"
+
+enum { FIRST_EPOCH = 1, RUN_EVENTS = 256, SCAN_ROWS = 64, SCAN_PAGES = 10 };
 static const char head_id[] = "events";
 
 struct head {
@@ -39,25 +42,80 @@ bool aw_event_id_parse(const char *text, int64_t *epoch, int64_t *seq)
     return strcmp(again, text) == 0;
 }
 
-static struct aw_event *make_row(struct aw_arena *arena, const struct aw_event_news *news,
-                                 struct head at)
+/* --- writing --- */
+
+static int order_companies(const void *a, const void *b)
 {
-    struct aw_event *row = AW_NEW(arena, struct aw_event);
+    const struct aw_event_news *x = *(const struct aw_event_news *const *)a;
+    const struct aw_event_news *y = *(const struct aw_event_news *const *)b;
+    int order = x->company_id == y->company_id ? 0 : strcmp(x->company_id, y->company_id);
+    return order != 0 ? order : (x > y) - (x < y);
+}
+
+static void write_event(struct aw_json *json, const struct aw_event_news *news)
+{
+    const struct aw_event event = {.user_id = news->user_id,
+                                   .permission = news->permission,
+                                   .object = news->object,
+                                   .object_id = news->object_id,
+                                   .object_version = news->object_version,
+                                   .type = news->type,
+                                   .actor = news->actor,
+                                   .created_at = news->now_ms};
+    aw_json_row(json, &aw_event_schema, &event, true);
+}
+
+/* All of one company; `last` is the place of the last. */
+static struct aw_event_run *make_run(struct aw_arena *arena,
+                                     const struct aw_event_news *const *news, size_t n,
+                                     struct head last)
+{
+    struct aw_event_run *run = AW_NEW(arena, struct aw_event_run);
     char *id = aw_arena_alloc(arena, AW_EVENT_ID_TEXT + 1);
-    aw_event_id_format(at.epoch, at.seq, id);
-    row->id = id;
-    row->epoch = at.epoch;
-    row->seq = at.seq;
-    row->company_id = news->company_id;
-    row->user_id = news->user_id;
-    row->permission = news->permission;
-    row->object = news->object;
-    row->object_id = news->object_id;
-    row->object_version = news->object_version;
-    row->type = news->type;
-    row->actor = news->actor;
-    row->created_at = news->now_ms;
-    return row;
+    struct aw_str text;
+    struct aw_json json;
+    aw_event_id_format(last.epoch, last.seq, id);
+    aw_str_init(&text, arena);
+    aw_json_init(&json, &text);
+    aw_json_open(&json, '[');
+    for (size_t i = 0; i < n; i++) {
+        write_event(&json, news[i]);
+    }
+    aw_json_close(&json, ']');
+    run->id = id;
+    run->company_id = news[0]->company_id;
+    run->count = (int64_t)n;
+    run->events = text.ptr;
+    run->created_at = news[n - 1]->now_ms;
+    return run;
+}
+
+/* Length of the run that begins here. */
+static size_t run_length(const struct aw_event_news *const *news, size_t n)
+{
+    size_t length = 1;
+    while (length < n && length < RUN_EVENTS &&
+           strcmp(news[length]->company_id, news[0]->company_id) == 0) {
+        length++;
+    }
+    return length;
+}
+
+static void save_head(struct aw_tx *tx, const struct aw_meta *found, struct head head)
+{
+    struct aw_arena *arena = aw_tx_arena(tx);
+    struct aw_meta *meta = AW_NEW(arena, struct aw_meta);
+    if (found != NULL) {
+        *meta = *found;
+    }
+    meta->id = head_id;
+    meta->value =
+        aw_arena_printf(arena, "{\"epoch\":%" PRId64 ",\"seq\":%" PRId64 "}", head.epoch, head.seq);
+    if (found == NULL) {
+        aw_tx_insert(tx, &aw_meta_schema, meta);
+    } else {
+        aw_tx_replace(tx, &aw_meta_schema, meta);
+    }
 }
 
 bool aw_events_add(struct aw_tx *tx, const struct aw_event_news *news, size_t n, struct aw_err *err)
@@ -73,22 +131,17 @@ bool aw_events_add(struct aw_tx *tx, const struct aw_event_news *news, size_t n,
         !parse_head(found, &head, err)) {
         return false;
     }
+    const struct aw_event_news **sorted = AW_NEW_N(arena, const struct aw_event_news *, n);
     for (size_t i = 0; i < n; i++) {
-        head.seq++;
-        aw_tx_insert(tx, &aw_event_schema, make_row(arena, &news[i], head));
+        sorted[i] = &news[i];
     }
-    struct aw_meta *meta = AW_NEW(arena, struct aw_meta);
-    if (found != NULL) {
-        *meta = *(const struct aw_meta *)found;
+    qsort(sorted, n, sizeof(*sorted), order_companies);
+    for (size_t i = 0, length; i < n; i += length) {
+        length = run_length(&sorted[i], n - i);
+        head.seq += (int64_t)length;
+        aw_tx_insert(tx, &aw_event_run_schema, make_run(arena, &sorted[i], length, head));
     }
-    meta->id = head_id;
-    meta->value =
-        aw_arena_printf(arena, "{\"epoch\":%" PRId64 ",\"seq\":%" PRId64 "}", head.epoch, head.seq);
-    if (found == NULL) {
-        aw_tx_insert(tx, &aw_meta_schema, meta);
-    } else {
-        aw_tx_replace(tx, &aw_meta_schema, meta);
-    }
+    save_head(tx, found, head);
     return true;
 }
 
@@ -110,6 +163,8 @@ void aw_news_add(struct aw_news *news, const struct aw_event_news *one)
     }
     news->v[news->n++] = *one;
 }
+
+/* --- reading --- */
 
 static bool read_head(struct aw_reader *reader, struct aw_arena *arena, struct head *head,
                       struct aw_err *err)
@@ -147,36 +202,78 @@ bool aw_event_sees(const struct aw_event_viewer *viewer, const struct aw_event *
     return false;
 }
 
-/* Is the event that comes right behind `after` still there (or not there yet)? */
+bool aw_event_run_unpack(const struct aw_event_run *run, struct aw_arena *arena,
+                         struct aw_event **events, struct aw_err *err)
+{
+    struct aw_node *root;
+    int64_t epoch, last;
+    if (!aw_event_id_parse(run->id, &epoch, &last) ||
+        !aw_json_parse(run->events, strlen(run->events), arena, &root, err)) {
+        return aw_fail(err, AW_ERR_INTERNAL, "event.run", "The events at %s cannot be read",
+                       run->id);
+    }
+    *events = AW_NEW_N(arena, struct aw_event, (size_t)run->count);
+    const struct aw_node *node = root->child;
+    for (int64_t i = 0; i < run->count; i++, node = node->next) {
+        struct aw_event *event = &(*events)[i];
+        char *id = aw_arena_alloc(arena, AW_EVENT_ID_TEXT + 1);
+        if (node == NULL || !aw_json_decode(&aw_event_schema, AW_JSON_STORED, node->raw,
+                                            node->raw_len, arena, event, NULL, NULL, err)) {
+            return aw_fail(err, AW_ERR_INTERNAL, "event.run", "The events at %s cannot be read",
+                           run->id);
+        }
+        event->seq = last - run->count + 1 + i;
+        event->company_id = run->company_id;
+        aw_event_id_format(epoch, event->seq, id);
+        event->id = id;
+    }
+    return true;
+}
+
+/* Is the event right behind `seq` still there (or not there yet)? `first`: the runs behind it. */
 static bool is_continued(struct head head, int64_t epoch, int64_t seq, const struct aw_rows *first)
 {
+    int64_t run_epoch, last;
     if (epoch != head.epoch || seq > head.seq) {
         return false;
     }
-    return seq == head.seq ||
-           (first->n > 0 && ((const struct aw_event *)first->v[0])->seq == seq + 1);
+    if (seq == head.seq) {
+        return true;
+    }
+    const struct aw_event_run *run = first->n > 0 ? first->v[0] : NULL;
+    return run != NULL && aw_event_id_parse(run->id, &run_epoch, &last) && last - run->count <= seq;
 }
 
 static bool scan(struct aw_reader *reader, const char *after, struct aw_arena *arena,
                  struct aw_rows *rows, struct aw_err *err)
 {
-    struct aw_query query = {.schema = &aw_event_schema, .after_id = after, .limit = SCAN_ROWS};
+    struct aw_query query = {.schema = &aw_event_run_schema, .after_id = after, .limit = SCAN_ROWS};
     return aw_store_find(reader, &aw_scope_all, &query, arena, rows, err);
 }
 
-/* Takes what the viewer may see of one page; returns how many rows were looked at. */
-static size_t take(const struct aw_rows *rows, const struct aw_event_viewer *viewer, size_t limit,
-                   struct aw_event_page *page)
+/* Takes what the viewer may see of one run behind page->next, while there is room. */
+static bool take_run(const struct aw_event_run *run, const struct aw_event_viewer *viewer,
+                     size_t limit, struct aw_arena *arena, struct aw_event_page *page,
+                     struct aw_err *err)
 {
-    size_t looked = 0;
-    while (looked < rows->n && page->n < limit) {
-        struct aw_event *event = rows->v[looked++];
-        if (aw_event_sees(viewer, event)) {
-            page->v[page->n++] = event;
-        }
-        snprintf(page->next, sizeof(page->next), "%s", event->id);
+    struct aw_event *events;
+    if (!aw_scope_sees(viewer->scope, run->company_id)) {
+        snprintf(page->next, sizeof(page->next), "%s", run->id);
+        return true;
     }
-    return looked;
+    if (!aw_event_run_unpack(run, arena, &events, err)) {
+        return false;
+    }
+    for (int64_t i = 0; i < run->count && page->n < limit; i++) {
+        if (strcmp(events[i].id, page->next) <= 0) {
+            continue;
+        }
+        if (aw_event_sees(viewer, &events[i])) {
+            page->v[page->n++] = &events[i];
+        }
+        snprintf(page->next, sizeof(page->next), "%s", events[i].id);
+    }
+    return true;
 }
 
 bool aw_events_after(struct aw_reader *reader, const struct aw_event_viewer *viewer,
@@ -209,7 +306,13 @@ bool aw_events_after(struct aw_reader *reader, const struct aw_event_viewer *vie
             aw_event_id_format(head.epoch, head.seq, page->next);
             return true;
         }
-        page->more = take(&rows, viewer, limit, page) < rows.n || rows.n == SCAN_ROWS;
+        for (size_t k = 0; k < rows.n && page->n < limit; k++) {
+            if (!take_run(rows.v[k], viewer, limit, arena, page, err)) {
+                return false;
+            }
+        }
+        const struct aw_event_run *last = rows.n > 0 ? rows.v[rows.n - 1] : NULL;
+        page->more = rows.n == SCAN_ROWS || (last != NULL && strcmp(page->next, last->id) < 0);
     }
     return true;
 }

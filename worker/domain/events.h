@@ -1,9 +1,10 @@
 /* events.h - the stream of what happened: numbered without gaps by the writer (W19, W20).
  *
- * A row is small: which object, which version, what kind of news. The data of an envelope are the
+ * An event is small: which object, which version, what kind of news. The data of an envelope are the
  * object as it is when sent. The id of an event is its place in the stream ("epoch-seq",
- * zero-padded): text order is stream order; clients take it as opaque. Epoch and head stand in
- * `meta`. Threads: adding on the writer thread, reading any. Errors: store codes. */
+ * zero-padded): text order is stream order; clients take it as opaque. The events that a unit tells of
+ * one company are numbered without a gap and stored as one row, a run (docs/adr/0004); between
+ * companies their order is not that in which they were told. Epoch and head stand in `meta`. Threads: adding on the writer thread, reading any. Errors: store codes. */
 #ifndef AW_DOMAIN_EVENTS_H
 #define AW_DOMAIN_EVENTS_H
 
@@ -21,7 +22,7 @@ struct aw_event_news {
     const char *actor;      /* user id, NULL = the product */
     int64_t now_ms;
 };
-/* Appends n events in this order, inside the caller's unit. Strings must live as long as the unit.
+/* Appends n events, those of one company in this order, inside the caller's unit. Strings must live as long as the unit.
  */
 AW_MUST_CHECK bool aw_events_add(struct aw_tx *tx, const struct aw_event_news *news, size_t n,
                                  struct aw_err *err);
@@ -44,6 +45,10 @@ AW_MUST_CHECK bool aw_event_id_parse(const char *text, int64_t *epoch, int64_t *
  * (W20). */
 AW_MUST_CHECK bool aw_events_head(struct aw_reader *reader, char text[AW_EVENT_ID_TEXT + 1],
                                   struct aw_err *err);
+
+/* The `run->count` events of a stored run, in the arena. INTERNAL event.run. */
+AW_MUST_CHECK bool aw_event_run_unpack(const struct aw_event_run *run, struct aw_arena *arena,
+                                       struct aw_event **events, struct aw_err *err);
 
 struct aw_event_viewer {
     const struct aw_scope *scope;

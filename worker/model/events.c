@@ -1,26 +1,33 @@
 #include "worker/model/model.h"
 
 static const struct aw_field event_fields[] = {
-    AW_FIELD(aw_event, id, STR, .flags = AW_F_READONLY, .doc = "place in the stream; opaque"),
-    AW_FIELD(aw_event, version, I64, .flags = AW_F_INTERNAL, .doc = "version of the row"),
-    AW_FIELD(aw_event, epoch, I64, .flags = AW_F_INTERNAL, .doc = "a new one after a restore"),
-    AW_FIELD(aw_event, seq, I64, .flags = AW_F_INTERNAL, .doc = "number in the epoch, no gaps"),
-    AW_FIELD(aw_event, company_id, STR, .flags = AW_F_READONLY, .doc = "company"),
-    AW_FIELD(aw_event, user_id, STR, .flags = AW_F_INTERNAL | AW_F_NULLABLE,
+    AW_FIELD(aw_event, user_id, STR, .flags = AW_F_NULLABLE,
              .doc = "the only user who may see it, null = all of the company"),
-    AW_FIELD(aw_event, permission, STR, .flags = AW_F_INTERNAL,
-             .doc = "permission that is needed to see it"),
-    AW_FIELD(aw_event, object, STR, .flags = AW_F_READONLY, .doc = "collection of the object"),
-    AW_FIELD(aw_event, object_id, STR, .flags = AW_F_READONLY, .doc = "id of the object"),
-    AW_FIELD(aw_event, object_version, I64, .flags = AW_F_READONLY,
-             .doc = "version of the object after the change"),
-    AW_FIELD(aw_event, type, STR, .flags = AW_F_READONLY, .doc = "what happened"),
-    AW_FIELD(aw_event, actor, STR, .flags = AW_F_READONLY | AW_F_NULLABLE,
+    AW_FIELD(aw_event, permission, STR, .doc = "permission that is needed to see it"),
+    AW_FIELD(aw_event, object, STR, .doc = "collection of the object"),
+    AW_FIELD(aw_event, object_id, STR, .doc = "id of the object"),
+    AW_FIELD(aw_event, object_version, I64, .doc = "version of the object after the change"),
+    AW_FIELD(aw_event, type, STR, .doc = "what happened"),
+    AW_FIELD(aw_event, actor, STR, .flags = AW_F_NULLABLE,
              .doc = "id of the user who did it, null = the product"),
-    AW_FIELD(aw_event, created_at, TIME, .flags = AW_F_READONLY, .doc = "when"),
+    AW_FIELD(aw_event, created_at, TIME, .doc = "when"),
 };
 const struct aw_schema aw_event_schema =
-    AW_SCHEMA(aw_event, "events", event_fields, NULL, 0, "the stream of what happened");
+    AW_SCHEMA(aw_event, "event", event_fields, .doc = "one event of a run");
+
+static const struct aw_field event_run_fields[] = {
+    AW_FIELD(aw_event_run, id, STR, .flags = AW_F_INTERNAL,
+             .doc = "place of the last event in the stream"),
+    AW_FIELD(aw_event_run, version, I64, .flags = AW_F_INTERNAL, .doc = "version of the row"),
+    AW_FIELD(aw_event_run, company_id, STR, .flags = AW_F_INTERNAL, .doc = "company of all events"),
+    AW_FIELD(aw_event_run, count, I64, .flags = AW_F_INTERNAL,
+             .doc = "events in it; their numbers end with that of the id"),
+    AW_FIELD(aw_event_run, events, RAW, .flags = AW_F_INTERNAL, .doc = "the events, a JSON list"),
+    AW_FIELD(aw_event_run, created_at, TIME, .flags = AW_F_INTERNAL, .doc = "of the last event"),
+};
+const struct aw_schema aw_event_run_schema =
+    AW_SCHEMA(aw_event_run, "events", event_run_fields, NULL, 0,
+              "the stream of what happened: one row per company and unit of work");
 
 static const struct aw_field audit_fields[] = {
     AW_FIELD(aw_audit, id, STR, .flags = AW_F_READONLY, .doc = "company and number"),

@@ -20,7 +20,7 @@ const struct aw_schema *const aw_model_schemas[] = {
     &aw_incident_schema,
     &aw_open_key_schema,
     &aw_notification_schema,
-    &aw_event_schema,
+    &aw_event_run_schema,
     &aw_audit_schema,
     NULL,
 };

@@ -238,10 +238,10 @@ struct aw_user {
 extern const struct aw_schema aw_user_schema;
 
 /* --- events.c --- */
+/* One event of the stream. */
 struct aw_event {
     const char *id; /* epoch and seq, zero-padded so that text order is stream order */
-    int64_t version;
-    int64_t epoch, seq;
+    int64_t seq;
     const char *company_id;
     const char *user_id;    /* only for this user, or null */
     const char *permission; /* needed to see it */
@@ -253,7 +253,18 @@ struct aw_event {
     const char *actor; /* user id, or null = the product */
     int64_t created_at;
 };
-extern const struct aw_schema aw_event_schema;
+extern const struct aw_schema aw_event_schema; /* inside a run: without id, seq, company_id */
+
+/* Events that one unit told of one company, without a gap between their numbers: the stored row. */
+struct aw_event_run {
+    const char *id; /* of its last event */
+    int64_t version;
+    const char *company_id;
+    int64_t count;
+    const char *events; /* JSON list of events */
+    int64_t created_at; /* of its last event */
+};
+extern const struct aw_schema aw_event_run_schema;
 
 struct aw_audit {
     const char *id; /* company (or "-") and number, zero-padded */
