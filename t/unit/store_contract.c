@@ -277,125 +277,6 @@ static void a_unit_that_contradicts_itself_is_refused(void **state)
     }
 }
 
-static void a_scope_hides_other_companies(void **state)
-{
-    struct kit *kit = *state;
-    struct aw_err err;
-    static const char *const companies[] = {"acme", "beta", "gamma"};
-    for (size_t i = 0; i < AW_COUNT(companies); i++) {
-        kit_insert(kit, kit_thing(kit->arena, companies[i], companies[i]));
-    }
-    struct aw_reader *reader;
-    struct aw_query all = {.schema = &thing_schema};
-    assert_true(aw_store_read_begin(kit->store, &reader, &err));
-    for (size_t n = 0; n <= AW_COUNT(companies); n++) {
-        struct aw_scope scope = {.companies = companies, .n = n};
-        struct aw_rows rows;
-        int64_t count;
-        void *got[AW_COUNT(companies)], *row;
-        assert_true(aw_store_find(reader, &scope, &all, kit->arena, &rows, &err));
-        assert_int_equal(rows.n, n);
-        assert_true(aw_store_count(reader, &scope, &all, &count, &err));
-        assert_int_equal(count, n);
-        assert_true(aw_store_get_many(reader, &scope, &thing_schema, companies, AW_COUNT(companies),
-                                      kit->arena, got, &err));
-        for (size_t i = 0; i < AW_COUNT(companies); i++) {
-            assert_int_equal(got[i] != NULL, i < n);
-            assert_int_equal(aw_store_get(reader, &scope, &thing_schema, companies[i], kit->arena,
-                                          &row, &err),
-                             i < n);
-        }
-    }
-    aw_store_read_end(&reader);
-}
-
-static bool stop_at_three(void *arg, const void *row)
-{
-    size_t *seen = arg;
-    assert_non_null(((const struct thing *)row)->id);
-    return ++*seen < 3;
-}
-
-static void each_goes_row_by_row_and_stops(void **state)
-{
-    struct kit *kit = *state;
-    struct aw_err err;
-    struct aw_tx *tx = aw_tx_create(kit->store);
-    for (int i = 0; i < 2500; i++) {
-        char id[16];
-        snprintf(id, sizeof(id), "t%05d", i);
-        aw_tx_insert(tx, &thing_schema, kit_thing(aw_tx_arena(tx), id, "acme"));
-    }
-    kit_commit(&tx);
-    assert_int_equal(kit_count(kit), 2500);
-    struct aw_reader *reader;
-    struct aw_query all = {.schema = &thing_schema};
-    size_t seen = 0;
-    assert_true(aw_store_read_begin(kit->store, &reader, &err));
-    assert_true(aw_store_each(reader, &aw_scope_all, &all, stop_at_three, &seen, &err));
-    assert_int_equal(seen, 3);
-    aw_store_read_end(&reader);
-}
-
-static void wrong_queries_are_refused(void **state)
-{
-    struct kit *kit = *state;
-    struct aw_err err;
-    const struct aw_query wrong[] = {
-        {.schema = &thing_schema, .conds = {{.field = "nothing", .text = "x"}}, .n = 1},
-        {.schema = &thing_schema,
-         .conds = {{.field = "tags", .op = AW_OP_NE, .text = "x"}},
-         .n = 1},
-        {.schema = &thing_schema, .conds = {{.field = "name", .op = AW_OP_GT}}, .n = 1},
-        {.schema = &thing_schema, .conds = {{.field = "rank", .op = AW_OP_IN}}, .n = 1},
-        {.schema = &thing_schema, .sort = "nothing"},
-        {.schema = &thing_schema, .sort = "tags"},
-    };
-    struct aw_tx *tx = aw_tx_create(kit->store);
-    for (size_t i = 0; i < AW_COUNT(wrong); i++) {
-        struct aw_rows rows;
-        assert_false(aw_tx_find(tx, &aw_scope_all, &wrong[i], &rows, &err));
-        assert_string_equal(err.code, "store.query");
-    }
-    aw_tx_end(tx, false);
-    aw_tx_destroy(&tx);
-}
-
-/* Never two writers: the second is refused, or takes over and the first is fenced off. */
-/* EQ on a list: it holds the text, whole; in the database and in what a unit has buffered. */
-static void a_list_is_asked_for_one_of_its_texts(void **state)
-{
-    struct kit *kit = *state;
-    static const char *const both[] = {"Datadog", "Zab\"bix"}, *const one[] = {"Datadog EU"};
-    struct thing *first = kit_thing(kit->arena, "first", "acme");
-    struct thing *second = kit_thing(kit->arena, "second", "acme");
-    first->tags = (struct aw_strs){.v = both, .n = 2};
-    second->tags = (struct aw_strs){.v = one, .n = 1};
-    kit_insert(kit, first);
-    kit_insert(kit, second);
-    kit_insert(kit, kit_thing(kit->arena, "third", "acme"));
-    static const struct {
-        const char *text;
-        size_t found;
-    } cases[] = {{"Datadog", 2}, {"Zab\"bix", 1}, {"Datadog EU", 1}, {"data", 0}, {"", 0}};
-    struct aw_tx *tx = aw_tx_create(kit->store);
-    struct thing *buffered = kit_thing(aw_tx_arena(tx), "fourth", "acme");
-    buffered->tags = first->tags;
-    buffered->tags.n = 1;
-    aw_tx_insert(tx, &thing_schema, buffered);
-    for (size_t i = 0; i < AW_COUNT(cases); i++) {
-        struct aw_query query = {
-            .schema = &thing_schema,
-            .conds = {{.field = "tags", .op = AW_OP_EQ, .text = cases[i].text}},
-            .n = 1};
-        struct aw_rows rows;
-        struct aw_err err;
-        assert_true(aw_tx_find(tx, &aw_scope_all, &query, &rows, &err));
-        assert_int_equal(rows.n, cases[i].found);
-    }
-    kit_commit(&tx);
-}
-
 static void there_is_one_writer(void **state)
 {
     struct kit *kit = *state;
@@ -470,10 +351,6 @@ int main(void)
         KIT_CASE(a_unit_sees_its_own_writes),
         KIT_CASE(several_writes_to_a_row_are_one),
         KIT_CASE(a_unit_that_contradicts_itself_is_refused),
-        KIT_CASE(a_scope_hides_other_companies),
-        KIT_CASE(each_goes_row_by_row_and_stops),
-        KIT_CASE(wrong_queries_are_refused),
-        KIT_CASE(a_list_is_asked_for_one_of_its_texts),
         KIT_CASE(there_is_one_writer),
         KIT_CASE(a_store_can_be_opened_to_read_beside_the_writer),
         KIT_CASE(a_newer_schema_is_refused),

@@ -36,15 +36,17 @@ struct thing {
 #define THING_FIELDS(id_flags)                                                                     \
     {                                                                                              \
         AW_FIELD(thing, id, STR, .flags = (id_flags)), AW_FIELD(thing, version, I64),              \
-            AW_FIELD(thing, company_id, STR), AW_FIELD(thing, code, STR),                          \
-            AW_FIELD(thing, name, STR, .flags = AW_F_NULLABLE), AW_FIELD(thing, rank, I64),        \
-            AW_FIELD(thing, flag, BOOL), AW_FIELD(thing, level, ENUM, .arg = aw_severity_names),   \
+            AW_FIELD(thing, company_id, STR, .flags = (id_flags)&AW_F_UUID),                       \
+            AW_FIELD(thing, code, STR), AW_FIELD(thing, name, STR, .flags = AW_F_NULLABLE),        \
+            AW_FIELD(thing, rank, I64), AW_FIELD(thing, flag, BOOL),                               \
+            AW_FIELD(thing, level, ENUM, .arg = aw_severity_names),                                \
             AW_FIELD(thing, at, TIME, .flags = AW_F_NULLABLE),                                     \
             AW_FIELD(thing, blob, BYTES, .flags = AW_F_NULLABLE), AW_FIELD(thing, tags, STRS),     \
             AW_FIELD(thing, policy, OBJ, .arg = &aw_policy_schema, .flags = AW_F_NULLABLE),        \
             AW_FIELD(thing, raw, RAW, .flags = AW_F_NULLABLE),                                     \
     }
-static const struct aw_field thing_fields[][13] = {THING_FIELDS(0), THING_FIELDS(AW_F_RANDOM)};
+static const struct aw_field thing_fields[][13] = {THING_FIELDS(0), THING_FIELDS(AW_F_RANDOM),
+                                                   THING_FIELDS(AW_F_UUID)};
 static const struct aw_index thing_indexes[] = {
     {"company_code", {"company_id", "code"}, true},
     {"company_rank", {"company_id", "rank"}, false},
@@ -55,11 +57,12 @@ static const struct aw_schema thing_schemas[] = {
               "for tests"),
     AW_SCHEMA(thing, "random", thing_fields[1], thing_indexes, AW_COUNT(thing_indexes),
               "for tests"),
+    AW_SCHEMA(thing, "uuids", thing_fields[2], thing_indexes, AW_COUNT(thing_indexes), "for tests"),
 };
 static const struct aw_schema *kit_schema; /* that the running case uses */
 #define thing_schema (*kit_schema)
 static const struct aw_schema *const kit_schemas[] = {&aw_meta_schema, &thing_schemas[0],
-                                                      &thing_schemas[1], NULL};
+                                                      &thing_schemas[1], &thing_schemas[2], NULL};
 
 struct kit {
     const struct aw_driver *driver;
@@ -127,6 +130,12 @@ static inline int kit_setup(void **state)
 static inline int kit_setup_random(void **state)
 {
     return kit_setup_on(state, &thing_schemas[1]);
+}
+
+/* The same where ids may be kept as the bytes of a UUID. */
+static inline int kit_setup_uuids(void **state)
+{
+    return kit_setup_on(state, &thing_schemas[2]);
 }
 
 static inline int kit_teardown(void **state)
@@ -218,8 +227,9 @@ static inline int64_t kit_count(struct kit *kit)
 
 #define KIT_CASE(name)                                                                             \
     {#name, name, kit_setup, kit_teardown, NULL},                                                  \
+        {#name " (random ids)", name, kit_setup_random, kit_teardown, NULL},                       \
     {                                                                                              \
-#name " (random ids)", name, kit_setup_random, kit_teardown, NULL                          \
+#name " (UUIDs)", name, kit_setup_uuids, kit_teardown, NULL                                \
     }
 
 #endif

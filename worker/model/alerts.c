@@ -3,10 +3,12 @@
 const char *const aw_alert_status_words[] = {"active", "correlated", "resolved", NULL};
 
 static const struct aw_field alert_fields[] = {
-    AW_FIELD(aw_alert, id, STR, .flags = AW_F_READONLY, .doc = "UUID version 7, given by the edge"),
+    AW_FIELD(aw_alert, id, STR, .flags = AW_F_READONLY | AW_F_UUID,
+             .doc = "UUID version 7, given by the edge"),
     AW_FIELD(aw_alert, version, I64, .flags = AW_F_READONLY, .doc = "rises with each change"),
-    AW_FIELD(aw_alert, company_id, STR, .flags = AW_F_READONLY, .doc = "company of the sender"),
-    AW_FIELD(aw_alert, asset_id, STR, .flags = AW_F_READONLY | AW_F_NULLABLE,
+    AW_FIELD(aw_alert, company_id, STR, .flags = AW_F_READONLY | AW_F_UUID,
+             .doc = "company of the sender"),
+    AW_FIELD(aw_alert, asset_id, STR, .flags = AW_F_READONLY | AW_F_NULLABLE | AW_F_UUID,
              .doc = "asset of this name when the alert came; null = unknown asset"),
     AW_FIELD(aw_alert, asset_name, STR, .flags = AW_F_READONLY, .min = 1, .max = AW_ASSET_NAME_MAX,
              .doc = "name of the asset, as sent"),
@@ -20,7 +22,7 @@ static const struct aw_field alert_fields[] = {
              .doc = "monitoring tool that sent it"),
     AW_FIELD(aw_alert, status, ENUM, .flags = AW_F_READONLY, .arg = aw_alert_status_words,
              .doc = "active until it joins an incident, resolved with it"),
-    AW_FIELD(aw_alert, incident_id, STR, .flags = AW_F_READONLY | AW_F_NULLABLE,
+    AW_FIELD(aw_alert, incident_id, STR, .flags = AW_F_READONLY | AW_F_NULLABLE | AW_F_UUID,
              .doc = "incident that the alert belongs to"),
     AW_FIELD(aw_alert, delivery_id, STR, .flags = AW_F_READONLY | AW_F_NULLABLE,
              .max = AW_DELIVERY_ID_MAX, .doc = "X-Delivery-ID of the sender"),
@@ -46,9 +48,9 @@ static const struct aw_field delivery_fields[] = {
     AW_FIELD(aw_delivery_row, id, STR, .flags = AW_F_INTERNAL | AW_F_RANDOM,
              .doc = "base64url of the SHA-256 over company and identity, or company and signature"),
     AW_FIELD(aw_delivery_row, version, I64, .flags = AW_F_INTERNAL, .doc = "version of the row"),
-    AW_FIELD(aw_delivery_row, company_id, STR, .flags = AW_F_INTERNAL,
+    AW_FIELD(aw_delivery_row, company_id, STR, .flags = AW_F_INTERNAL | AW_F_UUID,
              .doc = "company of the sender"),
-    AW_FIELD(aw_delivery_row, alert_id, STR, .flags = AW_F_INTERNAL,
+    AW_FIELD(aw_delivery_row, alert_id, STR, .flags = AW_F_INTERNAL | AW_F_UUID,
              .doc = "alert of the delivery"),
     AW_FIELD(aw_delivery_row, received_at, TIME, .flags = AW_F_INTERNAL,
              .doc = "received time of the delivery"),
@@ -62,10 +64,13 @@ const struct aw_schema aw_delivery_schema =
               "what is already known of deliveries, for as long as a repeat may come");
 
 static const struct aw_field alias_fields[] = {
-    AW_FIELD(aw_alias, id, STR, .flags = AW_F_INTERNAL, .doc = "alert id answered for the twin"),
+    AW_FIELD(aw_alias, id, STR, .flags = AW_F_INTERNAL | AW_F_UUID,
+             .doc = "alert id answered for the twin"),
     AW_FIELD(aw_alias, version, I64, .flags = AW_F_INTERNAL, .doc = "version of the row"),
-    AW_FIELD(aw_alias, company_id, STR, .flags = AW_F_INTERNAL, .doc = "company of the sender"),
-    AW_FIELD(aw_alias, alert_id, STR, .flags = AW_F_INTERNAL, .doc = "alert that stands for it"),
+    AW_FIELD(aw_alias, company_id, STR, .flags = AW_F_INTERNAL | AW_F_UUID,
+             .doc = "company of the sender"),
+    AW_FIELD(aw_alias, alert_id, STR, .flags = AW_F_INTERNAL | AW_F_UUID,
+             .doc = "alert that stands for it"),
     AW_FIELD(aw_alias, created_at, TIME, .flags = AW_F_INTERNAL, .doc = "received by the edge"),
 };
 const struct aw_schema aw_alias_schema =

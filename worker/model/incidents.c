@@ -5,10 +5,10 @@ const char *const aw_incident_status_words[] = {"new", "in_progress", "escalated
 const char *const aw_single_alert_words[] = {"runbook", "critical", NULL};
 
 static const struct aw_field incident_fields[] = {
-    AW_FIELD(aw_incident, id, STR, .flags = AW_F_READONLY, .doc = "UUID version 7"),
+    AW_FIELD(aw_incident, id, STR, .flags = AW_F_READONLY | AW_F_UUID, .doc = "UUID version 7"),
     AW_FIELD(aw_incident, version, I64, .flags = AW_F_READONLY, .doc = "rises with each change"),
-    AW_FIELD(aw_incident, company_id, STR, .flags = AW_F_READONLY, .doc = "company"),
-    AW_FIELD(aw_incident, asset_id, STR, .flags = AW_F_READONLY | AW_F_NULLABLE,
+    AW_FIELD(aw_incident, company_id, STR, .flags = AW_F_READONLY | AW_F_UUID, .doc = "company"),
+    AW_FIELD(aw_incident, asset_id, STR, .flags = AW_F_READONLY | AW_F_NULLABLE | AW_F_UUID,
              .doc = "asset, null = unknown asset"),
     AW_FIELD(aw_incident, asset_name, STR, .flags = AW_F_READONLY, .max = AW_ASSET_NAME_MAX,
              .doc = "name of the asset"),
@@ -52,8 +52,8 @@ const struct aw_schema aw_incident_schema =
 static const struct aw_field open_key_fields[] = {
     AW_FIELD(aw_open_key, id, STR, .flags = AW_F_INTERNAL, .doc = "company:hash of the key"),
     AW_FIELD(aw_open_key, version, I64, .flags = AW_F_INTERNAL, .doc = "version of the row"),
-    AW_FIELD(aw_open_key, company_id, STR, .flags = AW_F_INTERNAL, .doc = "company"),
-    AW_FIELD(aw_open_key, incident_id, STR, .flags = AW_F_INTERNAL,
+    AW_FIELD(aw_open_key, company_id, STR, .flags = AW_F_INTERNAL | AW_F_UUID, .doc = "company"),
+    AW_FIELD(aw_open_key, incident_id, STR, .flags = AW_F_INTERNAL | AW_F_UUID,
              .doc = "incident that is open for the key"),
 };
 static const struct aw_index open_key_indexes[] = {
@@ -91,14 +91,16 @@ static const struct aw_field notification_fields[] = {
              .doc = "hash of company, key and severity"),
     AW_FIELD(aw_notification, version, I64, .flags = AW_F_READONLY,
              .doc = "rises with each change"),
-    AW_FIELD(aw_notification, company_id, STR, .flags = AW_F_READONLY, .doc = "company"),
+    AW_FIELD(aw_notification, company_id, STR, .flags = AW_F_READONLY | AW_F_UUID,
+             .doc = "company"),
     AW_FIELD(aw_notification, type, STR, .flags = AW_F_READONLY,
              .doc = "critical_alert or high_alert"),
     AW_FIELD(aw_notification, severity, ENUM, .flags = AW_F_READONLY, .arg = aw_severity_names,
              .doc = "severity of its alerts"),
     AW_FIELD(aw_notification, title, STR, .flags = AW_F_READONLY, .doc = "one line"),
     AW_FIELD(aw_notification, message, STR, .flags = AW_F_READONLY, .doc = "text of the newest"),
-    AW_FIELD(aw_notification, alert_id, STR, .flags = AW_F_READONLY, .doc = "newest alert"),
+    AW_FIELD(aw_notification, alert_id, STR, .flags = AW_F_READONLY | AW_F_UUID,
+             .doc = "newest alert"),
     AW_FIELD(aw_notification, asset_name, STR, .flags = AW_F_READONLY, .doc = "name of the asset"),
     AW_FIELD(aw_notification, signature, STR, .flags = AW_F_READONLY, .doc = "kind of trouble"),
     AW_FIELD(aw_notification, count, I64, .flags = AW_F_READONLY,

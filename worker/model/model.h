@@ -11,6 +11,9 @@
 /* A flag of the field "id": ids are random and rows many, so the store keeps them in the order of arrival and finds
  * them by id in units of work; reading them by id elsewhere is slow. */
 #define AW_F_RANDOM (1u << 16)
+/* A flag of STR fields that hold UUIDs, lower-case, with few exceptions: a store may keep those in 16 bytes and sort
+ * them behind other texts. */
+#define AW_F_UUID (1u << 17)
 
 /* --- alerts.c --- */
 enum aw_alert_status { AW_ALERT_ACTIVE, AW_ALERT_CORRELATED, AW_ALERT_RESOLVED };

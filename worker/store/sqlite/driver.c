@@ -14,6 +14,7 @@
 #include "worker/store/sqlite/rows.h"
 #include "worker/store/sqlite/schema.h"
 #include "worker/store/sqlite/select.h"
+#include "worker/store/sqlite/text.h"
 
 enum {
     READERS_KEPT = 16,
@@ -242,7 +243,8 @@ static bool take_replace(struct aw_sqlite_conn *conn, const struct aw_write *wri
 static bool bind_write(struct sqlite *self, sqlite3_stmt *stmt, const struct aw_write *write)
 {
     if (write->kind == AW_WRITE_DELETE) {
-        return sqlite3_bind_text(stmt, 1, write->id, -1, SQLITE_STATIC) == SQLITE_OK &&
+        return aw_sqlite_bind_text(stmt, 1, &write->schema->fields[0], write->id, self->scratch) ==
+                   SQLITE_OK &&
                sqlite3_bind_int64(stmt, 2, write->expect) == SQLITE_OK;
     }
     return aw_sqlite_bind_row(stmt, write->schema, write->row, self->scratch) &&

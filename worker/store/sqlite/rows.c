@@ -3,12 +3,7 @@
 #include <string.h>
 
 #include "worker/base/json.h"
-
-static int bind_text(sqlite3_stmt *stmt, int at, const char *text)
-{
-    return text != NULL ? sqlite3_bind_text(stmt, at, text, (int)strlen(text), SQLITE_STATIC)
-                        : sqlite3_bind_null(stmt, at);
-}
+#include "worker/store/sqlite/text.h"
 
 static int bind_bytes(sqlite3_stmt *stmt, int at, const struct aw_bytes *bytes)
 {
@@ -46,7 +41,7 @@ bool aw_sqlite_bind_row(sqlite3_stmt *stmt, const struct aw_schema *schema, cons
         switch (field->type) {
         case AW_T_STR:
         case AW_T_RAW:
-            rc = bind_text(stmt, place, *(const char *const *)at);
+            rc = aw_sqlite_bind_text(stmt, place, field, *(const char *const *)at, arena);
             break;
         case AW_T_I64:
         case AW_T_TIME:
@@ -68,13 +63,6 @@ bool aw_sqlite_bind_row(sqlite3_stmt *stmt, const struct aw_schema *schema, cons
         }
     }
     return rc == SQLITE_OK;
-}
-
-static const char *read_text(sqlite3_stmt *stmt, int column, struct aw_arena *arena)
-{
-    const void *text = sqlite3_column_text(stmt, column);
-    return text != NULL ? aw_arena_strn(arena, text, (size_t)sqlite3_column_bytes(stmt, column))
-                        : NULL;
 }
 
 /* An empty blob comes back as NULL: the type tells it from null. */
@@ -130,7 +118,7 @@ static bool read_field(sqlite3_stmt *stmt, int column, const struct aw_field *fi
     switch (field->type) {
     case AW_T_STR:
     case AW_T_RAW:
-        *(const char **)at = read_text(stmt, column, arena);
+        *(const char **)at = aw_sqlite_read_text(stmt, column, field, arena);
         break;
     case AW_T_I64:
     case AW_T_TIME:

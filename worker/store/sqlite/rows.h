@@ -1,6 +1,6 @@
 /* rows.h - rows to statements and back, by field tables; texts of the statements.
  *
- * STR and RAW are TEXT, numbers INTEGER (a time of null is 0), BYTES BLOB, STRS and OBJ their JSON
+ * STR (but see text.h) and RAW are TEXT, numbers INTEGER (a time of null is 0), BYTES BLOB, STRS and OBJ their JSON
  * text. Threads: pure. */
 #ifndef AW_STORE_SQLITE_ROWS_H
 #define AW_STORE_SQLITE_ROWS_H

@@ -2,22 +2,31 @@
 
 #include <string.h>
 
-#include "worker/base/json.h"
 #include "worker/store/query.h"
 #include "worker/store/sqlite/arrival.h"
 #include "worker/store/sqlite/rows.h"
+#include "worker/store/sqlite/text.h"
 
 static const char *const operators[] = {
     [AW_OP_EQ] = "=",  [AW_OP_NE] = " IS NOT ", [AW_OP_GT] = ">",
     [AW_OP_GE] = ">=", [AW_OP_LT] = "<",        [AW_OP_LE] = "<=",
 };
 
+static void add_places(struct aw_str *sql, const char *place, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        aw_str_printf(sql, "%s%s", i > 0 ? "," : "", place);
+    }
+}
+
 /* The text depends on the shape of the query only, never on its values: few statements serve all.
  */
 static void add_cond(struct aw_str *sql, const struct aw_cond *cond, const struct aw_field *field)
 {
     if (cond->op == AW_OP_IN) {
-        aw_str_printf(sql, "\"%s\" IN (SELECT value FROM json_each(?))", field->name);
+        aw_str_printf(sql, "\"%s\" IN (", field->name);
+        add_places(sql, "?", cond->in.n);
+        aw_str_add(sql, ")");
     } else if (field->type == AW_T_STRS) {
         aw_str_printf(sql, "? IN (SELECT value FROM json_each(\"%s\"))", field->name);
     } else if (!aw_field_is_number(field) && cond->text == NULL) {
@@ -51,7 +60,7 @@ static void add_after(struct aw_str *sql, const struct aw_match *match)
 static size_t split_of(const struct aw_query *query)
 {
     for (size_t i = 0; query->limit != 0 && i < query->n; i++) {
-        if (query->conds[i].op == AW_OP_IN) {
+        if (query->conds[i].op == AW_OP_IN && query->conds[i].in.n > 0) {
             return i;
         }
     }
@@ -90,37 +99,31 @@ static void add_order(struct aw_str *sql, const struct aw_match *match)
     }
 }
 
-static int bind_list(sqlite3_stmt *stmt, int at, const struct aw_strs *list)
+static int bind_text(sqlite3_stmt *stmt, int at, const struct aw_field *field, const char *text)
 {
-    struct aw_str text;
-    struct aw_json json;
-    aw_str_init(&text, NULL);
-    aw_json_init(&json, &text);
-    aw_json_open(&json, '[');
-    for (size_t i = 0; i < list->n; i++) {
-        aw_json_str(&json, list->v[i]);
-    }
-    aw_json_close(&json, ']');
-    int rc = sqlite3_bind_text(stmt, at, text.ptr, (int)text.len, SQLITE_TRANSIENT);
-    aw_str_fini(&text);
-    return rc;
+    return aw_sqlite_bind_text(stmt, at, field, text, NULL);
 }
 
-static int bind_text(sqlite3_stmt *stmt, int at, const char *text)
+static int bind_list(sqlite3_stmt *stmt, int *at, const struct aw_field *field,
+                     const struct aw_strs *list)
 {
-    return sqlite3_bind_text(stmt, at, text, (int)strlen(text), SQLITE_STATIC);
+    int rc = SQLITE_OK;
+    for (size_t i = 0; i < list->n && rc == SQLITE_OK; i++) {
+        rc = bind_text(stmt, ++*at, field, list->v[i]);
+    }
+    return rc;
 }
 
 static int bind_cond(sqlite3_stmt *stmt, int *at, const struct aw_cond *cond,
                      const struct aw_field *field)
 {
     if (cond->op == AW_OP_IN) {
-        return bind_list(stmt, ++*at, &cond->in);
+        return bind_list(stmt, at, field, &cond->in);
     }
     if (aw_field_is_number(field)) {
         return sqlite3_bind_int64(stmt, ++*at, cond->number);
     }
-    return cond->text != NULL ? bind_text(stmt, ++*at, cond->text) : SQLITE_OK;
+    return cond->text != NULL ? bind_text(stmt, ++*at, field, cond->text) : SQLITE_OK;
 }
 
 static int bind_after(sqlite3_stmt *stmt, int *at, const struct aw_match *match)
@@ -133,9 +136,9 @@ static int bind_after(sqlite3_stmt *stmt, int *at, const struct aw_match *match)
     if (match->sort != match->id && aw_field_is_number(match->sort)) {
         rc = sqlite3_bind_int64(stmt, ++*at, query->after_number);
     } else if (match->sort != match->id && query->after_text != NULL) {
-        rc = bind_text(stmt, ++*at, query->after_text);
+        rc = bind_text(stmt, ++*at, match->sort, query->after_text);
     }
-    return rc == SQLITE_OK ? bind_text(stmt, ++*at, query->after_id) : rc;
+    return rc == SQLITE_OK ? bind_text(stmt, ++*at, match->id, query->after_id) : rc;
 }
 
 /* In the order in which the text names the parameters; limits are what is left at the end. */
@@ -144,7 +147,7 @@ static bool bind_query(sqlite3_stmt *stmt, const struct aw_match *match, size_t 
     const struct aw_query *query = match->query;
     int at = 0, rc = SQLITE_OK;
     if (split < query->n) {
-        rc = bind_list(stmt, ++at, &query->conds[split].in);
+        rc = bind_list(stmt, &at, match->fields[split], &query->conds[split].in);
     }
     for (size_t i = 0; i < query->n && rc == SQLITE_OK; i++) {
         if (i != split) {
@@ -172,9 +175,9 @@ static void rows_text(struct aw_str *sql, const struct aw_match *match, size_t s
     aw_str_add(sql, "SELECT ");
     aw_sqlite_columns(schema, sql);
     if (split < match->query->n) {
-        aw_str_printf(sql,
-                      " FROM (SELECT DISTINCT value AS split_by FROM json_each(?)) CROSS JOIN "
-                      "\"%s\" WHERE \"id\" IN (SELECT \"id\" FROM \"%s\"",
+        aw_str_add(sql, " FROM (SELECT DISTINCT column1 AS split_by FROM (VALUES");
+        add_places(sql, "(?)", match->query->conds[split].in.n);
+        aw_str_printf(sql, ")) CROSS JOIN \"%s\" WHERE \"id\" IN (SELECT \"id\" FROM \"%s\"",
                       schema->name, schema->name);
         add_where(sql, match, split);
         add_order(sql, match);
@@ -270,7 +273,7 @@ bool aw_sqlite_get_many(struct aw_sqlite_conn *conn, const struct aw_schema *sch
     bool ok = true;
     for (size_t i = 0; i < n && ok; i++) {
         rows[i] = NULL;
-        int rc = bind_text(stmt.stmt, 1, ids[i]);
+        int rc = bind_text(stmt.stmt, 1, &schema->fields[0], ids[i]);
         rc = rc == SQLITE_OK ? sqlite3_step(stmt.stmt) : rc;
         if (rc == SQLITE_ROW) {
             ok = aw_sqlite_read_row(stmt.stmt, schema, arena, &rows[i], err);
