@@ -5,15 +5,19 @@
 
 #include "aw_hex.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include <openssl/crypto.h>
 
 #define BLOCK         64 /* bytes of one SHA-256 block */
+#define LENGTH_LEN    8  /* at the end of its padding */
 #define PREFIX        "sha256="
 #define PREFIX_LEN    (sizeof(PREFIX) - 1)
 #define HEX_LEN       (2 * AW_SHA256_LEN)
 #define TIMESTAMP_MAX 12
+#define KIND_MAX      7 /* "content" */
+#define PARTS_MAX     (1 + AW_COMPANY_ID_MAX + 1 + KIND_MAX + 1 + AW_DELIVERY_ID_MAX)
 
 static void pad_state(uint32_t state[8], const uint8_t secret[BLOCK], uint8_t pad)
 {
@@ -65,12 +69,29 @@ void aw_mac_update(struct aw_mac *mac, const void *data, size_t len)
     SHA256_Update(&mac->sha, data, len);
 }
 
+/* SHA-256 (FIPS 180-4, 5.1.1 and 6.2) from a state on, `before` bytes into the message, whose last `len` bytes lie at
+ * `rest` with room for 72 more. All blocks in one call, and nothing is copied. */
+static void hash_rest(SHA256_CTX *sha, size_t before, uint8_t *rest, size_t len,
+                      uint8_t out[AW_SHA256_LEN])
+{
+    size_t padded = (len + LENGTH_LEN) / BLOCK * BLOCK + BLOCK;
+    uint64_t bits = htobe64((uint64_t)(before + len) * 8);
+    memset(rest + len, 0, padded - len);
+    rest[len] = 0x80;
+    memcpy(rest + padded - LENGTH_LEN, &bits, LENGTH_LEN);
+    SHA256_Update(sha, rest, padded);
+    for (size_t i = 0; i < AW_COUNT(sha->h); i++) {
+        uint32_t word = htobe32(sha->h[i]);
+        memcpy(out + i * sizeof(word), &word, sizeof(word));
+    }
+}
+
 void aw_mac_value(struct aw_mac *mac, const struct aw_mac_key *key, uint8_t out[AW_SHA256_LEN])
 {
-    SHA256_Final(out, &mac->sha);
+    uint8_t digest[BLOCK];
+    SHA256_Final(digest, &mac->sha);
     resume(&mac->sha, key->outer);
-    SHA256_Update(&mac->sha, out, AW_SHA256_LEN);
-    SHA256_Final(out, &mac->sha);
+    hash_rest(&mac->sha, BLOCK, digest, AW_SHA256_LEN, out);
 }
 
 bool aw_mac_finish(struct aw_mac *mac, const struct aw_mac_key *key,
@@ -87,15 +108,14 @@ bool aw_mac_parse_signature(const char *text, size_t len, uint8_t out[AW_SHA256_
         return false;
     }
     text += PREFIX_LEN;
+    int bad = 0; /* negative as soon as one digit is */
     for (size_t i = 0; i < AW_SHA256_LEN; i++) {
         int high = aw_hex_value(text[2 * i]);
         int low = aw_hex_value(text[2 * i + 1]);
-        if (high < 0 || low < 0) {
-            return false;
-        }
-        out[i] = (uint8_t)(high << 4 | low);
+        bad |= high | low;
+        out[i] = (uint8_t)(high * 16 + low);
     }
-    return true;
+    return bad >= 0;
 }
 
 bool aw_mac_parse_timestamp(const char *text, size_t len, uint64_t *out_s)
@@ -144,41 +164,53 @@ enum aw_mac_verdict aw_mac_verify(const struct aw_mac_key *keys, size_t n,
     return good ? AW_MAC_OK : AW_MAC_INVALID;
 }
 
-static void add_part(SHA256_CTX *sha, const void *data, size_t len)
+/* Each part with its length before it. Every name begins with the company and the kind of the name. */
+struct name {
+    size_t len;
+    uint8_t bytes[PARTS_MAX + 72]; /* and the padding */
+};
+
+static void add_part(struct name *name, const void *data, size_t len)
 {
-    uint8_t prefix[8];
-    for (size_t i = 0; i < sizeof(prefix); i++) {
-        prefix[i] = (uint8_t)((uint64_t)len >> (8 * i));
-    }
-    SHA256_Update(sha, prefix, sizeof(prefix));
-    SHA256_Update(sha, data, len);
+    name->bytes[name->len++] = (uint8_t)len;
+    memcpy(name->bytes + name->len, data, len);
+    name->len += len;
 }
 
-/* Every name begins with the company and the kind of the name. */
-static void start_name(SHA256_CTX *sha, const char *company, size_t company_len, const char *kind)
+static void start_name(struct name *name, const char *company, size_t company_len, const char *kind)
 {
-    SHA256_Init(sha);
-    add_part(sha, company, company_len);
-    add_part(sha, kind, strlen(kind));
+    name->len = 0;
+    add_part(name, company, company_len);
+    add_part(name, kind, strlen(kind));
+}
+
+static void hash_name(struct name *name, uint8_t out[AW_SHA256_LEN])
+{
+    SHA256_CTX sha;
+    SHA256_Init(&sha);
+    hash_rest(&sha, 0, name->bytes, name->len, out);
 }
 
 void aw_mac_identity_delivery(const char *company, size_t company_len, const char *delivery_id,
                               size_t delivery_id_len, uint8_t out[AW_SHA256_LEN])
 {
-    SHA256_CTX sha;
-    start_name(&sha, company, company_len, "id");
-    add_part(&sha, delivery_id, delivery_id_len);
-    SHA256_Final(out, &sha);
-}
-
-void aw_mac_content_start(SHA256_CTX *sha, const char *company, size_t company_len,
-                          const char *timestamp, size_t timestamp_len)
-{
-    start_name(sha, company, company_len, "content");
-    add_part(sha, timestamp, timestamp_len);
+    struct name name;
+    start_name(&name, company, company_len, "id");
+    add_part(&name, delivery_id, delivery_id_len);
+    hash_name(&name, out);
 }
 
 /* The body is the last part, so it needs no length before it and may come in pieces. */
+void aw_mac_content_start(SHA256_CTX *sha, const char *company, size_t company_len,
+                          const char *timestamp, size_t timestamp_len)
+{
+    struct name name;
+    start_name(&name, company, company_len, "content");
+    add_part(&name, timestamp, timestamp_len);
+    SHA256_Init(sha);
+    SHA256_Update(sha, name.bytes, name.len);
+}
+
 void aw_mac_content_update(SHA256_CTX *sha, const void *data, size_t len)
 {
     SHA256_Update(sha, data, len);
@@ -192,10 +224,10 @@ void aw_mac_content_finish(SHA256_CTX *sha, uint8_t out[AW_SHA256_LEN])
 void aw_mac_identity_signature(const char *company, size_t company_len,
                                const uint8_t signature[AW_SHA256_LEN], uint8_t out[AW_SHA256_LEN])
 {
-    SHA256_CTX sha;
-    start_name(&sha, company, company_len, "sig");
-    add_part(&sha, signature, AW_SHA256_LEN);
-    SHA256_Final(out, &sha);
+    struct name name;
+    start_name(&name, company, company_len, "sig");
+    add_part(&name, signature, AW_SHA256_LEN);
+    hash_name(&name, out);
 }
 
 void aw_mac_sha256(const void *data, size_t len, uint8_t out[AW_SHA256_LEN])

@@ -52,9 +52,9 @@ enum aw_mac_verdict aw_mac_verify(const struct aw_mac_key *keys, size_t n,
                                   const struct aw_mac_claim *claim, const void *body,
                                   size_t body_len, uint64_t now_s, uint32_t skew_s);
 
-/* Hashes of length-prefixed parts, so that no part can be mistaken for another:
- * identity by delivery id, identity by content (timestamp_len 0 when unsigned), signature, key of
- * an API key. */
+/* Hashes of length-prefixed parts, so that no part can be mistaken for another: identity by delivery id, identity by
+ * content (timestamp_len 0 when unsigned), signature. company_len: at most AW_COMPANY_ID_MAX, delivery_id_len:
+ * AW_DELIVERY_ID_MAX, timestamp_len: 12. */
 void aw_mac_identity_delivery(const char *company, size_t company_len, const char *delivery_id,
                               size_t delivery_id_len, uint8_t out[AW_SHA256_LEN]);
 /* Content: start, update with each piece of the body, finish. */
@@ -64,6 +64,7 @@ void aw_mac_content_update(SHA256_CTX *sha, const void *data, size_t len);
 void aw_mac_content_finish(SHA256_CTX *sha, uint8_t out[AW_SHA256_LEN]);
 void aw_mac_identity_signature(const char *company, size_t company_len,
                                const uint8_t signature[AW_SHA256_LEN], uint8_t out[AW_SHA256_LEN]);
+/* Of an API key, or of anything else. */
 void aw_mac_sha256(const void *data, size_t len, uint8_t out[AW_SHA256_LEN]);
 
 #endif

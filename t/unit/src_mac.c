@@ -232,6 +232,34 @@ static void names_are_apart(void **state)
     assert_memory_equal(again, name[5], 32);
 }
 
+/* A name is the SHA-256 of its parts, each behind one byte with its length; the lengths cross all borders of the
+ * padding. */
+static void names_are_hashes_of_their_parts(void **state)
+{
+    (void)state;
+    char company[AW_COMPANY_ID_MAX], id[AW_DELIVERY_ID_MAX];
+    memset(company, 'c', sizeof(company));
+    memset(id, 'i', sizeof(id));
+    for (size_t c = 1; c <= sizeof(company); c++) {
+        for (size_t n = 1; n <= sizeof(id); n++) {
+            uint8_t parts[256] = {(uint8_t)c}, *at = parts + 1, expected[32], got[32];
+            at = (uint8_t *)memcpy(at, company, c) + c;
+            at = (uint8_t *)memcpy(at, "\2id", 3) + 3;
+            *at++ = (uint8_t)n;
+            at = (uint8_t *)memcpy(at, id, n) + n;
+            SHA256(parts, (size_t)(at - parts), expected);
+            aw_mac_identity_delivery(company, c, id, n, got);
+            assert_memory_equal(got, expected, 32);
+        }
+    }
+    uint8_t sig[32] = "abcdefghijklmnopqrstuvwxyz01234",
+            parts[] = "\2ab\3sig\40abcdefghijklmnopqrstuvwxyz01234";
+    uint8_t expected[32], got[32];
+    SHA256(parts, sizeof(parts), expected);
+    aw_mac_identity_signature("ab", 2, sig, got);
+    assert_memory_equal(got, expected, 32);
+}
+
 static void plain_sha256(void **state)
 {
     (void)state;
@@ -248,9 +276,13 @@ static void plain_sha256(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(vectors),      cmocka_unit_test(equals_hmac),
-        cmocka_unit_test(no_keys),      cmocka_unit_test(timestamps),
-        cmocka_unit_test(signatures),   cmocka_unit_test(names_are_apart),
+        cmocka_unit_test(vectors),
+        cmocka_unit_test(equals_hmac),
+        cmocka_unit_test(no_keys),
+        cmocka_unit_test(timestamps),
+        cmocka_unit_test(signatures),
+        cmocka_unit_test(names_are_apart),
+        cmocka_unit_test(names_are_hashes_of_their_parts),
         cmocka_unit_test(plain_sha256),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
