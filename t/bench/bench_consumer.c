@@ -1,18 +1,18 @@
 /* The smallest consumer of a queue file: takes every record (all its checksums are looked at), releases, waits.
  * usage: bench_consumer QUEUE [TIMES]
- * Lingers as the worker does: 200 us once a batch held 8 records. TIMES gets "delivery_id mono_us" of each record at
+ * It does not linger: nginx wakes it once a turn of its event loop, so that under load a batch is what a turn brought.
+ * The worker lingers for the sake of its commits, and there are none here. TIMES gets "delivery_id mono_us" of each record at
  * the moment in which it was in hand (CLOCK_MONOTONIC). Ends when its standard input closes and the queue is empty;
  * then prints {"records":N,"batches":N,"damaged":N}. */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "src/aw_queue.h"
 #include "worker/base/clock.h"
 
-enum { BATCH = 1000, BUSY = 8, LINGER_NS = 200000, WAIT_MS = 100 };
+enum { BATCH = 1000, WAIT_MS = 100 };
 
 static bool input_is_closed(void)
 {
@@ -37,7 +37,6 @@ static size_t take(struct aw_queue *queue, uint64_t *cursor, FILE *times)
 
 int main(int argc, char **argv)
 {
-    static const struct timespec linger = {.tv_nsec = LINGER_NS};
     struct aw_queue queue;
     struct aw_err err;
     unsigned long long records = 0, batches = 0;
@@ -52,11 +51,8 @@ int main(int argc, char **argv)
         return 1;
     }
     uint64_t cursor = aw_queue_head(&queue);
-    for (size_t n = 0;;) {
-        if (n >= BUSY) {
-            (void)nanosleep(&linger, NULL);
-        }
-        n = take(&queue, &cursor, times);
+    for (;;) {
+        size_t n = take(&queue, &cursor, times);
         if (n > 0) {
             aw_queue_release(&queue, cursor);
             records += n;
