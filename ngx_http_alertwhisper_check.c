@@ -170,6 +170,10 @@ ngx_http_alertwhisper_check_body(ngx_http_request_t *r,
 
     aw_ids_prefetch(&amcf->files->state, ctx->item.delivery.identity);
 
+    if (ctx->signed_body) {
+        aw_ids_prefetch(&amcf->files->state, ctx->item.delivery.signature);
+    }
+
     memory.alloc = ngx_http_alertwhisper_alloc;
     memory.ctx = r->pool;
 

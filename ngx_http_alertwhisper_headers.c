@@ -94,6 +94,14 @@ ngx_http_alertwhisper_is_json(ngx_str_t *type)
 {
     u_char  *p, *last;
 
+    if (type->len == sizeof("application/json") - 1
+        && ngx_memcmp(type->data, "application/json",
+                      sizeof("application/json") - 1)
+           == 0)
+    {
+        return 1;
+    }
+
     last = ngx_strlchr(type->data, type->data + type->len, ';');
     if (last == NULL) {
         last = type->data + type->len;

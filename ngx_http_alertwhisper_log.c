@@ -256,7 +256,10 @@ ngx_http_alertwhisper_mask(ngx_pool_t *pool, ngx_str_t *s)
 {
     u_char  *p, *last;
 
+    /* most have no argument at all, and memchr() is the faster to see it */
+
     if (s->len == 0
+        || memchr(s->data, '=', s->len) == NULL
         || ngx_http_alertwhisper_find_key(s->data, s->data + s->len) == NULL)
     {
         return NGX_OK;

@@ -15,6 +15,13 @@ __attribute__((target("sse4.2"))) static uint32_t crc_sse42(uint32_t crc, const 
         wide = _mm_crc32_u64(wide, word);
     }
     crc = (uint32_t)wide;
+    if (len >= 4) {
+        uint32_t half;
+        memcpy(&half, at, sizeof(half));
+        crc = _mm_crc32_u32(crc, half);
+        at += 4;
+        len -= 4;
+    }
     for (; len > 0; at++, len--) {
         crc = _mm_crc32_u8(crc, *at);
     }

@@ -2,6 +2,7 @@
 
 #include "aw_hex.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -12,13 +13,14 @@
 
 /* Random bits of the last id: `high` has 12 of them and is drawn with 11, so that adding steps of
  * at most 2^32 would overflow it only after 2^41 ids in one millisecond. */
-static __thread struct {
+struct state {
     uint64_t ms;
     uint64_t low; /* 62 bits */
     uint32_t high;
     size_t left; /* unused bytes at the end of pool */
     uint8_t pool[POOL];
-} state;
+};
+static __thread struct state of_thread;
 
 #define LOW_MASK  ((1ull << 62) - 1)
 #define HIGH_MASK 0x7ffu
@@ -27,8 +29,8 @@ static __thread struct {
 /* A child that went on with its parent's pool would make its parent's ids. */
 static void forget_after_fork(void)
 {
-    state.ms = 0;
-    state.left = 0;
+    of_thread.ms = 0;
+    of_thread.left = 0;
 }
 
 static void watch_forks(void)
@@ -36,70 +38,66 @@ static void watch_forks(void)
     pthread_atfork(NULL, NULL, forget_after_fork);
 }
 
-static void refill(void)
+static void refill(struct state *state)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, watch_forks);
 
     size_t have = 0;
     while (have < POOL) {
-        ssize_t got = getrandom(state.pool + have, POOL - have, 0);
+        ssize_t got = getrandom(state->pool + have, POOL - have, 0);
         if (got > 0) {
             have += (size_t)got;
         } else if (got < 0 && errno != EINTR) {
             abort(); /* a kernel without getrandom: guessable ids would be worse */
         }
     }
-    state.left = POOL;
+    state->left = POOL;
 }
 
-static void draw(void *out, size_t len)
+static void draw(struct state *state, void *out, size_t len)
 {
-    if (state.left < len) {
-        refill();
+    if (state->left < len) {
+        refill(state);
     }
-    uint8_t *from = state.pool + POOL - state.left;
+    uint8_t *from = state->pool + POOL - state->left;
     memcpy(out, from, len);
     explicit_bzero(from, len);
-    state.left -= len;
+    state->left -= len;
 }
 
-static void begin_ms(uint64_t now_ms)
+static void begin_ms(struct state *state, uint64_t now_ms)
 {
     uint16_t high;
-    draw(&high, sizeof(high));
-    draw(&state.low, sizeof(state.low));
-    state.high = high & HIGH_MASK;
-    state.low &= LOW_MASK;
-    state.ms = now_ms;
+    draw(state, &high, sizeof(high));
+    draw(state, &state->low, sizeof(state->low));
+    state->high = high & HIGH_MASK;
+    state->low &= LOW_MASK;
+    state->ms = now_ms;
 }
 
-static void step_within_ms(void)
+static void step_within_ms(struct state *state)
 {
     uint32_t step;
-    draw(&step, sizeof(step));
-    state.low += (uint64_t)step + 1;
-    state.high += (uint32_t)(state.low >> 62);
-    state.low &= LOW_MASK;
+    draw(state, &step, sizeof(step));
+    state->low += (uint64_t)step + 1;
+    state->high += (uint32_t)(state->low >> 62);
+    state->low &= LOW_MASK;
 }
 
 void aw_id_make(uint8_t id[AW_ID_LEN], uint64_t now_ms)
 {
+    struct state *state = &of_thread;
     now_ms &= MS_MASK;
-    if (now_ms > state.ms || state.ms == 0) {
-        begin_ms(now_ms);
+    if (now_ms > state->ms || state->ms == 0) {
+        begin_ms(state, now_ms);
     } else {
-        step_within_ms();
+        step_within_ms(state);
     }
-    for (int i = 0; i < 6; i++) {
-        id[i] = (uint8_t)(state.ms >> (40 - 8 * i));
-    }
-    id[6] = (uint8_t)(0x70 | state.high >> 8);
-    id[7] = (uint8_t)state.high;
-    for (int i = 0; i < 8; i++) {
-        id[8 + i] = (uint8_t)(state.low >> (56 - 8 * i));
-    }
-    id[8] |= 0x80;
+    uint64_t high = htobe64(state->ms << 16 | 0x7000 | state->high);
+    uint64_t low = htobe64(1ull << 63 | state->low);
+    memcpy(id, &high, sizeof(high));
+    memcpy(id + sizeof(high), &low, sizeof(low));
 }
 
 /* Bytes of the id before which a hyphen stands. */

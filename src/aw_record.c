@@ -15,11 +15,12 @@ static uint32_t head_crc_of(const struct aw_record_head *head, uint32_t seed)
 }
 
 /* The seq goes in first: an older body left in place by a lost write does not fit a newer head. */
-static uint32_t body_crc_of(const struct aw_record_head *head, uint32_t seed)
+static uint32_t body_crc_of(uint64_t seq, const void *delivery_id, size_t delivery_id_len,
+                            const void *body, size_t body_len, uint32_t seed)
 {
-    uint32_t crc = aw_crc32c(seed, &head->seq, sizeof(head->seq));
-    return aw_crc32c(crc, (const uint8_t *)head + AW_RECORD_HEAD,
-                     (size_t)head->delivery_len + head->body_len);
+    uint32_t crc = aw_crc32c(seed, &seq, sizeof(seq));
+    crc = aw_crc32c(crc, delivery_id, delivery_id_len);
+    return aw_crc32c(crc, body, body_len);
 }
 
 size_t aw_record_length(size_t delivery_id_len, size_t body_len)
@@ -35,11 +36,12 @@ static void commit(struct aw_record_head *head)
     AW_CRASH("queue.record.after_commit");
 }
 
-static void put_head(struct aw_record_head *at, const struct aw_record_head *head, uint32_t seed)
+/* Both checksums are made from what lies in the cache already, and not from the ring, which does not. */
+static void put_head(struct aw_record_head *at, struct aw_record_head *head, uint32_t seed)
 {
     AW_CRASH("queue.record.before_head");
+    head->head_crc = head_crc_of(head, seed);
     memcpy(at, head, offsetof(struct aw_record_head, commit));
-    at->head_crc = head_crc_of(at, seed);
     AW_CRASH("queue.record.after_head");
 }
 
@@ -60,14 +62,15 @@ void aw_record_write(void *at, const struct aw_delivery *delivery, uint64_t seq,
         .received_ms = delivery->received_ms,
         .sig_timestamp = delivery->sig_timestamp,
         .delivery_len = (uint8_t)delivery->delivery_id_len,
+        .body_crc = body_crc_of(seq, delivery->delivery_id, delivery->delivery_id_len,
+                                delivery->body, delivery->body_len, seed),
     };
     memcpy(head.alert_id, delivery->alert_id, AW_ID_LEN);
     memcpy(head.identity, delivery->identity, AW_SHA256_LEN);
     memcpy(head.signature, delivery->signature, AW_SHA256_LEN);
     memcpy(head.company, delivery->company, delivery->company_len);
 
-    struct aw_record_head *record = at;
-    put_head(record, &head, seed);
+    put_head(at, &head, seed);
     uint8_t *tail = (uint8_t *)at + AW_RECORD_HEAD;
     if (delivery->delivery_id_len > 0) {
         memcpy(tail, delivery->delivery_id, delivery->delivery_id_len);
@@ -80,8 +83,7 @@ void aw_record_write(void *at, const struct aw_delivery *delivery, uint64_t seq,
     /* Nothing of an older record may stay behind in a cell: a scan must not find its head there. */
     memset(tail, 0, (size_t)((uint8_t *)at + length - tail));
     AW_CRASH("queue.record.after_body");
-    record->body_crc = body_crc_of(record, seed);
-    commit(record);
+    commit(at);
 }
 
 void aw_record_write_filler(void *at, size_t length, uint64_t seq, uint64_t position, uint32_t seed)
@@ -110,15 +112,21 @@ static bool lengths_hold(const struct aw_record_head *head, size_t room)
            head->length == aw_record_length(head->delivery_len, head->body_len);
 }
 
+static uint32_t stored_body_crc(const struct aw_record_head *head, uint32_t seed)
+{
+    return body_crc_of(head->seq, aw_record_delivery_id(head), head->delivery_len,
+                       aw_record_body(head), head->body_len, seed);
+}
+
 static bool checksums_hold(const struct aw_record_head *head, uint32_t seed)
 {
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
     (void)head_crc_of(head, seed);
-    (void)body_crc_of(head, seed);
+    (void)stored_body_crc(head, seed);
     return true;
 #else
     return head->head_crc == head_crc_of(head, seed) &&
-           (head->kind == AW_RECORD_FILLER || head->body_crc == body_crc_of(head, seed));
+           (head->kind == AW_RECORD_FILLER || head->body_crc == stored_body_crc(head, seed));
 #endif
 }
 

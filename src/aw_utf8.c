@@ -40,29 +40,35 @@ static size_t character_len(const uint8_t *text, size_t len)
     return 1u + lead->follow;
 }
 
+/* Are the next 8 * words bytes ASCII without NUL? */
+static inline bool is_plain(const uint8_t *text, size_t words)
+{
+    uint64_t marks = 0;
+    for (size_t i = 0; i < words; i++) {
+        uint64_t word;
+        memcpy(&word, text + i * sizeof(word), sizeof(word));
+        /* No byte is above 0x7f and, as then no borrow crosses bytes, none is 0. */
+        marks |= word | (word - LOW_BITS);
+    }
+    return (marks & HIGH_BITS) == 0;
+}
+
 bool aw_utf8_check(const char *text, size_t len, size_t *characters)
 {
     const uint8_t *at = (const uint8_t *)text;
     size_t count = 0;
     while (len > 0) {
-        uint64_t word;
-        if (len >= sizeof(word)) {
-            memcpy(&word, at, sizeof(word));
-            /* No byte is above 0x7f and, as then no borrow crosses bytes, none is 0. */
-            if (((word | (word - LOW_BITS)) & HIGH_BITS) == 0) {
-                at += sizeof(word);
-                len -= sizeof(word);
-                count += sizeof(word);
-                continue;
-            }
+        size_t step = len >= 32 && is_plain(at, 4) ? 32 : len >= 8 && is_plain(at, 1) ? 8 : 0;
+        count += step;
+        if (step == 0) {
+            step = character_len(at, len);
+            count++;
         }
-        size_t step = character_len(at, len);
         if (step == 0) {
             return false;
         }
         at += step;
         len -= step;
-        count++;
     }
     if (characters != NULL) {
         *characters = count;
