@@ -6,131 +6,173 @@
 
 #define FILL_SAMPLE 1024u /* sets */
 
-struct place {
+/* Where a key may be. */
+struct whereabouts {
+    struct aw_ids_set *sets[2];
     uint64_t hash[2];
     uint32_t tag;
-    struct aw_ids_set *set;
 };
 
-static struct place place_of(const struct aw_state *state, const uint8_t key[AW_SHA256_LEN])
+struct place {
+    struct aw_ids_set *set; /* NULL = none */
+    int way;
+};
+
+static struct whereabouts whereabouts_of(const struct aw_state *state,
+                                         const uint8_t key[AW_SHA256_LEN], enum aw_key_kind kind)
 {
-    struct place place = {.set = aw_ids_set_of(state, key)};
-    memcpy(place.hash, key, sizeof(place.hash));
-    place.tag = (uint32_t)(place.hash[1] >> 32);
-    place.tag += place.tag == 0;
-    return place;
+    struct whereabouts where;
+    aw_ids_sets_of(state, key, where.sets);
+    memcpy(where.hash, key, sizeof(where.hash));
+    where.tag = (uint32_t)(where.hash[1] >> 32) & ~AW_IDS_TAG_SIGNATURE;
+    where.tag += where.tag == 0 ? 2 : 0;
+    where.tag |= kind == AW_KEY_SIGNATURE ? AW_IDS_TAG_SIGNATURE : 0;
+    return where;
 }
 
-static bool is_expired(const struct aw_ids_entry *entry, uint32_t now_s)
+/* Without branches, so that it is a few vector instructions: nearly every set holds no such tag. */
+static bool has_tag(const struct aw_ids_set *set, uint32_t tag)
 {
-    return entry->expires_s < now_s;
-}
-
-/* Way of the key in its set, expired or not; -1 = not there. */
-static int way_of(const struct place *place, enum aw_key_kind kind)
-{
+    uint32_t found = 0;
     for (int way = 0; way < AW_IDS_WAYS; way++) {
-        const struct aw_ids_entry *entry = &place->set->entries[way];
-        if (place->set->tags[way] == place->tag && entry->hash[0] == place->hash[0] &&
-            entry->hash[1] == place->hash[1] && entry->kind == kind) {
-            return way;
+        found |= set->tags[way] == tag;
+    }
+    return found != 0;
+}
+
+/* Place of the key, expired or not. */
+static struct place place_of(const struct whereabouts *where)
+{
+    for (int i = 0; i < 2; i++) {
+        struct aw_ids_set *set = where->sets[i];
+        if (!has_tag(set, where->tag)) {
+            continue;
+        }
+        for (int way = 0; way < AW_IDS_WAYS; way++) {
+            if (set->tags[way] == where->tag && set->entries[way].hash[0] == where->hash[0] &&
+                set->entries[way].hash[1] == where->hash[1]) {
+                return (struct place){set, way};
+            }
         }
     }
-    return -1;
-}
-
-static bool is_place(const struct aw_ids_set *set, int way, uint32_t now_s, uint64_t head_seq)
-{
-    const struct aw_ids_entry *entry = &set->entries[way];
-    return set->tags[way] == 0 || is_expired(entry, now_s) ||
-           (entry->kind == AW_KEY_IDENTITY && entry->seq < head_seq);
+    return (struct place){0};
 }
 
 const struct aw_ids_entry *aw_ids_find(const struct aw_state *state,
                                        const uint8_t key[AW_SHA256_LEN], enum aw_key_kind kind,
-                                       uint32_t now_s)
+                                       uint32_t now_s, struct aw_ids_entry *entry)
 {
-    struct place place = place_of(state, key);
-    int way = way_of(&place, kind);
-    if (way < 0 || is_expired(&place.set->entries[way], now_s)) {
+    struct whereabouts where = whereabouts_of(state, key, kind);
+    struct place at = place_of(&where);
+    if (at.set == NULL || at.set->expires_s[at.way] < now_s) {
         return NULL;
     }
-    return &place.set->entries[way];
+    memcpy(entry->alert_id, at.set->entries[at.way].alert_id, AW_ID_LEN);
+    entry->seq = at.set->seqs[at.way];
+    return entry;
 }
 
-static unsigned count_places(const struct aw_ids_set *set, uint32_t now_s, uint64_t head_seq)
+/* Two for a way that is free or expired, one for an identity, which may go sooner or later, none for a signature.
+ * Which identities may go now would spread the keys no better, and needs two more cache lines. */
+static uint32_t room_of(const struct aw_ids_set *set, uint32_t now_s)
 {
-    unsigned count = 0;
-    for (int way = 0; way < AW_IDS_WAYS; way++) {
-        count += is_place(set, way, now_s, head_seq);
+    uint32_t room = 0;
+    for (int way = 0; way < AW_IDS_WAYS; way++) { /* vector instructions, as above */
+        uint32_t is_identity = ~set->tags[way] & AW_IDS_TAG_SIGNATURE;
+        uint32_t room_of_entry = set->expires_s[way] < now_s ? 2 : is_identity;
+        room += set->tags[way] == 0 ? 2 : room_of_entry;
     }
-    return count;
+    return room;
+}
+
+/* Cheapest loss first: a way that is free or expired, the oldest released identity. Not `taken`. */
+static struct place place_in(struct aw_ids_set *set, uint32_t now_s, uint64_t head_seq,
+                             const struct place *taken)
+{
+    struct place best = {0};
+    uint64_t best_seq = head_seq;
+    for (int way = 0; way < AW_IDS_WAYS; way++) {
+        if (set == taken->set && way == taken->way) {
+            continue;
+        }
+        if (set->tags[way] == 0 || set->expires_s[way] < now_s) {
+            return (struct place){set, way};
+        }
+        if (!(set->tags[way] & AW_IDS_TAG_SIGNATURE) && set->seqs[way] < best_seq) {
+            best = (struct place){set, way};
+            best_seq = set->seqs[way];
+        }
+    }
+    return best;
+}
+
+/* The key's own place, or one in the set with more room, or one in the other set. */
+static struct place choose_place(const struct whereabouts *where, uint32_t now_s, uint64_t head_seq,
+                                 const struct place *taken)
+{
+    struct place place = place_of(where);
+    if (place.set != NULL) {
+        return place;
+    }
+    int roomier = room_of(where->sets[1], now_s) > room_of(where->sets[0], now_s);
+    place = place_in(where->sets[roomier], now_s, head_seq, taken);
+    return place.set != NULL ? place : place_in(where->sets[!roomier], now_s, head_seq, taken);
 }
 
 bool aw_ids_has_room(const struct aw_state *state, const uint8_t *identity,
                      const uint8_t *signature, uint32_t now_s, uint64_t head_seq)
 {
-    const struct aw_ids_set *first = identity == NULL ? NULL : aw_ids_set_of(state, identity);
-    const struct aw_ids_set *second = signature == NULL ? NULL : aw_ids_set_of(state, signature);
-    if (first != NULL && count_places(first, now_s, head_seq) < 1u + (first == second)) {
-        return false;
-    }
-    return second == NULL || count_places(second, now_s, head_seq) >= 1;
-}
-
-/* Cheapest loss first: the key's own way, a free or expired one, the oldest released identity. */
-static int choose_way(const struct place *place, enum aw_key_kind kind, uint32_t now_s,
-                      uint64_t head_seq)
-{
-    int best = way_of(place, kind);
-    if (best >= 0) {
-        return best;
-    }
-    for (int way = 0; way < AW_IDS_WAYS; way++) {
-        const struct aw_ids_entry *entry = &place->set->entries[way];
-        if (place->set->tags[way] == 0 || is_expired(entry, now_s)) {
-            return way;
-        }
-        if (is_place(place->set, way, now_s, head_seq) &&
-            (best < 0 || entry->seq < place->set->entries[best].seq)) {
-            best = way;
+    struct place place = {0}, none = {0};
+    if (identity != NULL) {
+        struct whereabouts where = whereabouts_of(state, identity, AW_KEY_IDENTITY);
+        place = choose_place(&where, now_s, head_seq, &none);
+        if (place.set == NULL) {
+            return false;
         }
     }
-    return best;
+    if (signature != NULL) {
+        struct whereabouts where = whereabouts_of(state, signature, AW_KEY_SIGNATURE);
+        return choose_place(&where, now_s, head_seq, &place).set != NULL;
+    }
+    return true;
 }
 
 bool aw_ids_put(struct aw_state *state, const uint8_t key[AW_SHA256_LEN], enum aw_key_kind kind,
                 const uint8_t alert_id[AW_ID_LEN], uint64_t seq, uint32_t expires_s, uint32_t now_s,
                 uint64_t head_seq)
 {
-    struct place place = place_of(state, key);
-    int way = choose_way(&place, kind, now_s, head_seq);
-    if (way < 0) {
+    struct whereabouts where = whereabouts_of(state, key, kind);
+    struct place none = {0}, at = choose_place(&where, now_s, head_seq, &none);
+    if (at.set == NULL) {
         return false;
     }
-    struct aw_ids_entry entry = {.hash = {place.hash[0], place.hash[1]},
-                                 .seq = seq,
-                                 .expires_s = expires_s,
-                                 .kind = kind};
-    memcpy(entry.alert_id, alert_id, AW_ID_LEN);
-
     /* Killed anywhere in here, the way is free or whole: the stores must stay in this order. */
-    volatile uint32_t *tag = &place.set->tags[way];
+    volatile uint32_t *tag = &at.set->tags[at.way];
     AW_CRASH("ids.put.before_clear");
     *tag = 0;
     atomic_signal_fence(memory_order_seq_cst);
     AW_CRASH("ids.put.after_clear");
-    place.set->entries[way] = entry;
+    at.set->expires_s[at.way] = expires_s;
+    at.set->seqs[at.way] = seq;
+    memcpy(at.set->entries[at.way].hash, where.hash, sizeof(where.hash));
+    memcpy(at.set->entries[at.way].alert_id, alert_id, AW_ID_LEN);
     atomic_signal_fence(memory_order_seq_cst);
     AW_CRASH("ids.put.before_tag");
-    *tag = place.tag;
+    *tag = where.tag;
     AW_CRASH("ids.put.after_tag");
     return true;
 }
 
 void aw_ids_prefetch(const struct aw_state *state, const uint8_t key[AW_SHA256_LEN])
 {
-    __builtin_prefetch(aw_ids_set_of(state, key));
+    struct aw_ids_set *sets[2];
+    aw_ids_sets_of(state, key, sets);
+    for (int i = 0; i < 2; i++) {
+        const uint8_t *end = (const uint8_t *)sets[i]->entries;
+        for (const uint8_t *line = (const uint8_t *)sets[i]; line < end; line += AW_CACHE_LINE) {
+            __builtin_prefetch(line);
+        }
+    }
 }
 
 void aw_ids_fill(const struct aw_state *state, uint64_t *used, uint64_t *total)

@@ -51,8 +51,9 @@ static void put_record_keys(struct section *s, const struct aw_record_head *reco
         uint32_t expires_s = identity_expiry(s->intake, record->flags, record->received_ms);
         (void)put(s, record->identity, AW_KEY_IDENTITY, record->alert_id, seq, expires_s);
     } else {
+        struct aw_ids_entry entry;
         const struct aw_ids_entry *alert =
-            aw_ids_find(s->state, record->identity, AW_KEY_IDENTITY, s->now_s);
+            aw_ids_find(s->state, record->identity, AW_KEY_IDENTITY, s->now_s, &entry);
         brings_signature = record->flags & AW_RECORD_NEW_SIGNATURE && alert != NULL &&
                            memcmp(alert->alert_id, record->alert_id, AW_ID_LEN) == 0;
     }
@@ -196,11 +197,12 @@ static uint64_t judge_new(struct section *s, struct aw_intake_item *item)
 static uint64_t judge(struct section *s, struct aw_intake_item *item)
 {
     const struct aw_delivery *delivery = &item->delivery;
+    struct aw_ids_entry entries[2];
     const struct aw_ids_entry *identity =
-        aw_ids_find(s->state, delivery->identity, AW_KEY_IDENTITY, s->now_s);
+        aw_ids_find(s->state, delivery->identity, AW_KEY_IDENTITY, s->now_s, &entries[0]);
     const struct aw_ids_entry *signature =
         delivery->flags & AW_RECORD_SIGNED
-            ? aw_ids_find(s->state, delivery->signature, AW_KEY_SIGNATURE, s->now_s)
+            ? aw_ids_find(s->state, delivery->signature, AW_KEY_SIGNATURE, s->now_s, &entries[1])
             : NULL;
     if (identity != NULL || signature != NULL) {
         return judge_known(s, item, identity, signature);

@@ -19,7 +19,7 @@
 #define AW_IDS_WAYS    16
 #define AW_RATE_SLOTS  4096
 
-struct aw_ids_set; /* layout private to aw_ids.c */
+struct aw_ids_set; /* its layout is in aw_state_layout.h */
 
 struct aw_state {
     int fd;
@@ -47,26 +47,26 @@ void aw_state_close(struct aw_state *state);
 
 /* --- aw_ids.c: the table; every call under the queue's producer mutex --- */
 enum aw_key_kind { AW_KEY_IDENTITY = 1, AW_KEY_SIGNATURE = 2 };
+/* What is remembered of a key: the alert of its first delivery, and the seq of that one's record (judged with
+ * aw_queue_is_committed()). */
 struct aw_ids_entry {
-    uint64_t hash[2];            /* first 128 bits of the SHA-256 key */
-    uint8_t alert_id[AW_ID_LEN]; /* of the first delivery */
-    uint64_t seq;                /* of its record; judged with aw_queue_is_committed() */
-    uint32_t expires_s;          /* wall clock, s since 1970: after it the entry is forgotten */
-    uint32_t kind;
+    uint8_t alert_id[AW_ID_LEN];
+    uint64_t seq;
 };
-/* NULL = unknown (absent or past its expiry). */
+/* Fills *entry and returns it; NULL = unknown (absent or past its expiry). now_s: wall clock. */
 const struct aw_ids_entry *aw_ids_find(const struct aw_state *state,
                                        const uint8_t key[AW_SHA256_LEN], enum aw_key_kind kind,
-                                       uint32_t now_s);
-/* Would inserting the identity and the signature (each may be NULL) find a place each, also in one set? A place is:
- * free, expired, or an identity whose seq is released (< head_seq). */
+                                       uint32_t now_s, struct aw_ids_entry *entry);
+/* Would aw_ids_put() of the identity and then of the signature (each may be NULL) find a place each? A key may lie in
+ * two sets. A place is: free, expired, or an identity whose seq is released (< head_seq). */
 bool aw_ids_has_room(const struct aw_state *state, const uint8_t *identity,
                      const uint8_t *signature, uint32_t now_s, uint64_t head_seq);
-/* Inserts or overwrites the same key; evicts the oldest released identity when it must. False = no place. */
+/* Inserts or overwrites the same key, in the set of the two that has more room; evicts that one's oldest released
+ * identity when it must. expires_s: wall clock, s since 1970; after it the entry is forgotten. False = no place. */
 bool aw_ids_put(struct aw_state *state, const uint8_t key[AW_SHA256_LEN], enum aw_key_kind kind,
                 const uint8_t alert_id[AW_ID_LEN], uint64_t seq, uint32_t expires_s, uint32_t now_s,
                 uint64_t head_seq);
-/* Starts loading the set of a key into the cache. */
+/* Starts loading what finding and placing a key needs of its sets into the cache. */
 void aw_ids_prefetch(const struct aw_state *state, const uint8_t key[AW_SHA256_LEN]);
 /* Occupied and total entries, by a sample; for status. */
 void aw_ids_fill(const struct aw_state *state, uint64_t *used, uint64_t *total);

@@ -9,7 +9,7 @@
 #include "aw_state.h"
 
 #define AW_STATE_MAGIC   0x3165746174735741ull /* "AWstate1" */
-#define AW_STATE_VERSION 1
+#define AW_STATE_VERSION 2
 #define AW_STATE_PAGE    4096u
 
 struct aw_state_header {
@@ -25,23 +25,33 @@ struct aw_state_header {
     uint64_t mix; /* random, odd: a sender cannot choose the set of its keys */
 };
 
-/* A tag is 32 bits of the key; the tags of a set fill one cache line, so a miss touches nothing
- * else. */
-struct aw_ids_set {
-    alignas(AW_CACHE_LINE) uint32_t tags[AW_IDS_WAYS]; /* 0 = free; stored after its entry */
-    struct aw_ids_entry entries[AW_IDS_WAYS];
-};
-_Static_assert(sizeof(struct aw_ids_entry) == 48, "an entry has 48 bytes");
-_Static_assert(sizeof(struct aw_ids_set) % AW_CACHE_LINE == 0, "sets begin on cache lines");
+/* A tag is 31 bits of the key above one bit for its kind. Tags, expiries and seqs of a set fill four
+ * cache lines, so judging a set touches no entry but the one that is found or stored. */
+#define AW_IDS_TAG_SIGNATURE 1u
 
-static inline struct aw_ids_set *aw_ids_set_of(const struct aw_state *state,
-                                               const uint8_t key[AW_SHA256_LEN])
+struct aw_ids_set {
+    alignas(AW_CACHE_LINE) uint32_t tags[AW_IDS_WAYS]; /* 0 = free; stored last */
+    uint32_t expires_s[AW_IDS_WAYS];
+    uint64_t seqs[AW_IDS_WAYS];
+    struct {
+        uint64_t hash[2]; /* first 128 bits of the SHA-256 key */
+        uint8_t alert_id[AW_ID_LEN];
+    } entries[AW_IDS_WAYS];
+};
+_Static_assert(sizeof(struct aw_ids_set) == 12 * AW_CACHE_LINE, "no padding, whole cache lines");
+
+/* The two sets in which a key may be: different ones, drawn from different halves of the key. */
+static inline void aw_ids_sets_of(const struct aw_state *state, const uint8_t key[AW_SHA256_LEN],
+                                  struct aw_ids_set *sets[2])
 {
     const struct aw_state_header *header = (const struct aw_state_header *)state->map;
-    uint64_t hash[2];
+    uint64_t hash[4];
     memcpy(hash, key, sizeof(hash));
-    uint64_t mixed = (hash[0] ^ hash[1]) * header->mix;
-    return &state->sets[(mixed >> 32) & (state->set_count - 1)];
+    uint64_t mask = state->set_count - 1;
+    uint64_t first = ((hash[0] ^ hash[1]) * header->mix) >> 32 & mask;
+    uint64_t second = ((hash[2] ^ hash[3]) * header->mix) >> 32 & mask;
+    sets[0] = &state->sets[first];
+    sets[1] = &state->sets[second ^ (second == first)];
 }
 
 #endif

@@ -5,6 +5,7 @@
 
 #define NOW  KIT_NOW_S
 #define MANY 100000u
+#define PAIR (2 * AW_IDS_WAYS) /* places of a key */
 
 static struct aw_queue queue;
 static struct aw_state state;
@@ -62,7 +63,8 @@ static const struct aw_ids_entry *find(uint64_t n, enum aw_key_kind kind, uint32
     uint8_t key[AW_SHA256_LEN];
     key_of(n, key);
     aw_ids_prefetch(&state, key);
-    const struct aw_ids_entry *entry = aw_ids_find(&state, key, kind, now_s);
+    static struct aw_ids_entry found;
+    const struct aw_ids_entry *entry = aw_ids_find(&state, key, kind, now_s, &found);
     assert_true(entry == NULL || memcmp(entry->alert_id, &n, sizeof(n)) == 0);
     return entry;
 }
@@ -163,16 +165,21 @@ static void kinds_and_expiry(void **unused)
     assert_int_equal(total, 1024);
 }
 
-/* Numbers of keys that share a set. */
-static void numbers_of_one_set(uint64_t *numbers, size_t count)
+/* Numbers of keys that share their two sets, in the same order: while no key may be evicted, they go into the first
+ * and the second set in turn. */
+static void numbers_of_one_pair(uint64_t *numbers, size_t count)
 {
+    struct aw_ids_set *wanted[2], *sets[2];
     uint8_t key[AW_SHA256_LEN];
+    ((struct aw_state_header *)state.map)->mix = 0x9e3779b97f4a7c15ull;
     key_of(0, key);
-    const struct aw_ids_set *set = aw_ids_set_of(&state, key);
+    aw_ids_sets_of(&state, key, wanted);
+    assert_ptr_not_equal(wanted[0], wanted[1]);
     numbers[0] = 0;
     for (uint64_t n = 1, found = 1; found < count; n++) {
         key_of(n, key);
-        if (aw_ids_set_of(&state, key) == set) {
+        aw_ids_sets_of(&state, key, sets);
+        if (sets[0] == wanted[0] && sets[1] == wanted[1]) {
             numbers[found++] = n;
         }
     }
@@ -189,53 +196,128 @@ static bool has_room(uint64_t identity, uint64_t signature, uint64_t head_seq)
 static void what_may_be_evicted(void **unused)
 {
     (void)unused;
-    uint64_t n[AW_IDS_WAYS + 4];
+    uint64_t n[PAIR + 5];
     uint8_t key[AW_SHA256_LEN];
     open_state(1024, AW_FILE_CREATE);
-    numbers_of_one_set(n, AW_COUNT(n));
-    /* 4 signatures and 12 identities with falling seq 111..100; nothing is released below seq 100. */
-    for (size_t i = 0; i < AW_IDS_WAYS; i++) {
-        assert_true(has_room(n[i], n[i + 1], 100) == (i < AW_IDS_WAYS - 1));
-        assert_true(put(n[i], i < 4 ? AW_KEY_SIGNATURE : AW_KEY_IDENTITY, i < 4 ? 1 : 115 - i,
+    numbers_of_one_pair(n, AW_COUNT(n));
+    /* 4 signatures and 28 identities with falling seq 127..100; nothing is released below seq 100. */
+    for (size_t i = 0; i < PAIR; i++) {
+        assert_true(has_room(n[i], n[i + 1], 100) == (i < PAIR - 1));
+        assert_true(put(n[i], i < 4 ? AW_KEY_SIGNATURE : AW_KEY_IDENTITY, i < 4 ? 1 : 131 - i,
                         NOW + 10, 100));
     }
-    key_of(n[16], key);
+    key_of(n[PAIR], key);
     assert_false(aw_ids_has_room(&state, key, NULL, NOW, 100));
     assert_false(aw_ids_has_room(&state, NULL, key, NOW, 100));
-    assert_false(put(n[16], AW_KEY_IDENTITY, 120, NOW + 10, 100));
+    assert_false(put(n[PAIR], AW_KEY_IDENTITY, 140, NOW + 10, 100));
 
-    /* Two released: the older one goes first, for an identity and a signature alike. */
-    assert_true(has_room(n[16], n[17], 102));
+    /* One released in each set: an identity takes the one, a signature the other. */
+    assert_true(has_room(n[PAIR], n[PAIR + 1], 102));
     assert_true(aw_ids_has_room(&state, key, NULL, NOW, 101));
-    assert_false(has_room(n[16], n[17], 101)); /* one place is not two */
-    assert_true(put(n[16], AW_KEY_IDENTITY, 120, NOW + 10, 102));
-    assert_null(find(n[15], AW_KEY_IDENTITY, NOW)); /* had seq 100 */
-    assert_non_null(find(n[14], AW_KEY_IDENTITY, NOW));
-    assert_true(put(n[17], AW_KEY_SIGNATURE, 120, NOW + 10, 102));
-    assert_null(find(n[14], AW_KEY_IDENTITY, NOW));
-    assert_false(put(n[18], AW_KEY_IDENTITY, 121, NOW + 10, 102));
+    assert_false(has_room(n[PAIR], n[PAIR + 1], 101)); /* one place is not two */
+    assert_true(put(n[PAIR], AW_KEY_IDENTITY, 140, NOW + 10, 102));
+    assert_null(find(n[PAIR - 2], AW_KEY_IDENTITY, NOW)); /* had seq 101, in the first set */
+    assert_non_null(find(n[PAIR - 1], AW_KEY_IDENTITY, NOW));
+    assert_true(put(n[PAIR + 1], AW_KEY_SIGNATURE, 141, NOW + 10, 102));
+    assert_null(find(n[PAIR - 1], AW_KEY_IDENTITY, NOW));
+    assert_false(put(n[PAIR + 2], AW_KEY_IDENTITY, 142, NOW + 10, 102));
+
+    /* Everything released: the set with fewer signatures gives its oldest identities. */
+    assert_true(put(n[PAIR + 3], AW_KEY_IDENTITY, 143, NOW + 10, UINT64_MAX));
+    assert_null(find(n[PAIR - 4], AW_KEY_IDENTITY, NOW));
+    assert_true(put(n[PAIR + 4], AW_KEY_SIGNATURE, 144, NOW + 10, UINT64_MAX));
+    assert_null(find(n[PAIR - 6], AW_KEY_IDENTITY, NOW));
+    assert_non_null(find(n[PAIR - 3], AW_KEY_IDENTITY, NOW));
     for (size_t i = 0; i < 4; i++) { /* signatures stay until they expire */
         assert_non_null(find(n[i], AW_KEY_SIGNATURE, NOW));
     }
-
-    /* Everything released: five puts take the five oldest. */
-    assert_true(put(n[18], AW_KEY_IDENTITY, 121, NOW + 10, UINT64_MAX));
-    assert_null(find(n[13], AW_KEY_IDENTITY, NOW));
-    assert_non_null(find(n[12], AW_KEY_IDENTITY, NOW));
 }
 
 static void expired_is_a_place(void **unused)
 {
     (void)unused;
-    uint64_t n[AW_IDS_WAYS + 1];
+    uint64_t n[PAIR + 1];
     open_state(1024, AW_FILE_CREATE);
-    numbers_of_one_set(n, AW_COUNT(n));
-    for (size_t i = 0; i < AW_IDS_WAYS; i++) {
-        assert_true(put(n[i], AW_KEY_SIGNATURE, 1, i == 7 ? NOW - 1 : NOW, UINT64_MAX));
+    numbers_of_one_pair(n, AW_COUNT(n));
+    for (size_t i = 0; i < PAIR; i++) {
+        assert_true(put(n[i], AW_KEY_SIGNATURE, 1, i == PAIR - 1 ? NOW - 1 : NOW, UINT64_MAX));
     }
-    assert_true(put(n[16], AW_KEY_SIGNATURE, 1, NOW, UINT64_MAX));
-    assert_null(find(n[7], AW_KEY_SIGNATURE, NOW - 1));
-    assert_false(put(n[7], AW_KEY_SIGNATURE, 1, NOW, UINT64_MAX));
+    assert_true(put(n[PAIR], AW_KEY_SIGNATURE, 1, NOW, UINT64_MAX));
+    assert_null(find(n[PAIR - 1], AW_KEY_SIGNATURE, NOW - 1));
+    assert_false(put(n[PAIR - 1], AW_KEY_SIGNATURE, 1, NOW, UINT64_MAX));
+}
+
+/* A key that has expired is overwritten where it is, also when its other set has more room by now. */
+static void a_key_is_there_once(void **unused)
+{
+    (void)unused;
+    uint64_t n[PAIR], used, total;
+    open_state(1024, AW_FILE_CREATE);
+    numbers_of_one_pair(n, AW_COUNT(n));
+    for (size_t i = 0; i < 6; i++) {
+        assert_true(put(n[i], AW_KEY_SIGNATURE, i, i % 2 ? NOW - 1 : NOW, 0));
+    }
+    for (size_t i = 0; i < 6; i++) {
+        assert_true(put(n[i], AW_KEY_SIGNATURE, 9 + i, NOW, 0));
+        assert_int_equal(find(n[i], AW_KEY_SIGNATURE, NOW)->seq, 9 + i);
+    }
+    aw_ids_fill(&state, &used, &total);
+    assert_int_equal(used, 6);
+}
+
+/* Signatures up to 80 % of the table, of which none may be evicted: all find a place, although one set per key would
+ * have been too small for many. */
+static void full_to_four_fifths(void **unused)
+{
+    (void)unused;
+    static unsigned only_first[16384];
+    struct aw_ids_set *sets[2];
+    uint8_t key[AW_SHA256_LEN];
+    unsigned too_many = 0;
+    open_state(AW_COUNT(only_first) * AW_IDS_WAYS, AW_FILE_CREATE);
+    ((struct aw_state_header *)state.map)->mix = 0x9e3779b97f4a7c15ull;
+    assert_int_equal(state.set_count, AW_COUNT(only_first));
+    memset(only_first, 0, sizeof(only_first));
+    for (uint64_t n = 0; n < AW_COUNT(only_first) * AW_IDS_WAYS / 5 * 4; n++) {
+        assert_true(put(n, AW_KEY_SIGNATURE, n, NOW, UINT64_MAX));
+        key_of(n, key);
+        aw_ids_sets_of(&state, key, sets);
+        too_many += ++only_first[sets[0] - state.sets] > AW_IDS_WAYS;
+    }
+    assert_in_range(too_many, 5000, 20000);
+}
+
+/* The manual's rule: three quarters of the entries are signatures that live; beside each comes an identity, which may
+ * go as soon as a hundredth of the table was filled after it. */
+static void steady_at_three_quarters(void **unused)
+{
+    (void)unused;
+    enum { ENTRIES = 16384, LIVE = ENTRIES / 4 * 3, LAG = ENTRIES / 100 };
+    static struct aw_delivery sent[6 * LIVE];
+    const uint8_t alert_id[AW_ID_LEN] = {0};
+    uint64_t evicted = 0;
+    open_state(ENTRIES, AW_FILE_CREATE);
+    ((struct aw_state_header *)state.map)->mix = 0x9e3779b97f4a7c15ull;
+    for (uint64_t n = 0; n < 6 * LIVE; n++) {
+        struct aw_ids_entry entry;
+        uint64_t head_seq = n < LAG ? 0 : n - LAG;
+        uint32_t now_s = (uint32_t)n;
+        sent[n] = kit_alert(n, 0);
+        kit_sign(&sent[n], n);
+        assert_true(aw_ids_has_room(&state, sent[n].identity, sent[n].signature, now_s, head_seq));
+        assert_true(aw_ids_put(&state, sent[n].identity, AW_KEY_IDENTITY, alert_id, n, UINT32_MAX,
+                               now_s, head_seq));
+        assert_true(aw_ids_put(&state, sent[n].signature, AW_KEY_SIGNATURE, alert_id, n,
+                               now_s + LIVE, now_s, head_seq));
+        if (n >= LIVE) {
+            const struct aw_delivery *old = &sent[n - LIVE], *unreleased = &sent[n - LAG];
+            assert_non_null(aw_ids_find(&state, old->signature, AW_KEY_SIGNATURE, now_s, &entry));
+            assert_non_null(
+                aw_ids_find(&state, unreleased->identity, AW_KEY_IDENTITY, now_s, &entry));
+            evicted += aw_ids_find(&state, old->identity, AW_KEY_IDENTITY, now_s, &entry) == NULL;
+        }
+    }
+    assert_true(evicted > 3 * LIVE); /* otherwise there was room for everything */
 }
 
 /* Against a plain array: whatever is found was put, and what was put last for a key is found or evicted. */
@@ -291,29 +373,29 @@ static void killed_in_put(void **unused)
     (void)unused;
     static const char *const points[] = {"ids.put.before_clear", "ids.put.after_clear",
                                          "ids.put.before_tag", "ids.put.after_tag"};
-    uint64_t n[AW_IDS_WAYS + 1];
+    uint64_t n[PAIR + 1];
     open_state(1024, AW_FILE_CREATE);
-    numbers_of_one_set(n, AW_COUNT(n));
+    numbers_of_one_pair(n, AW_COUNT(n));
     for (size_t p = 0; p < AW_COUNT(points); p++) {
         memset(state.sets, 0, state.set_count * sizeof(*state.sets));
-        for (size_t i = 0; i < AW_IDS_WAYS; i++) {
+        for (size_t i = 0; i < PAIR; i++) {
             put(n[i], AW_KEY_IDENTITY, 1 + i, NOW + 10, 0);
         }
         pid_t child = fork();
         if (child == 0) {
             aw_crash_arm(points[p]);
-            put(n[16], AW_KEY_IDENTITY, 50, NOW + 10, 10);
+            put(n[PAIR], AW_KEY_IDENTITY, 50, NOW + 10, 3);
             _exit(1);
         }
         assert_true(kit_was_killed(kit_wait(child)));
         assert_true((find(n[0], AW_KEY_IDENTITY, NOW) != NULL) ==
                     (p == 0)); /* its place was taken */
-        assert_true((find(n[16], AW_KEY_IDENTITY, NOW) != NULL) == (p == 3));
-        for (size_t i = 1; i < AW_IDS_WAYS; i++) {
+        assert_true((find(n[PAIR], AW_KEY_IDENTITY, NOW) != NULL) == (p == 3));
+        for (size_t i = 1; i < PAIR; i++) {
             assert_int_equal(find(n[i], AW_KEY_IDENTITY, NOW)->seq, 1 + i);
         }
-        assert_true(put(n[16], AW_KEY_IDENTITY, 50, NOW + 10, 10));
-        assert_int_equal(find(n[16], AW_KEY_IDENTITY, NOW)->seq, 50);
+        assert_true(put(n[PAIR], AW_KEY_IDENTITY, 50, NOW + 10, 3));
+        assert_int_equal(find(n[PAIR], AW_KEY_IDENTITY, NOW)->seq, 50);
         assert_non_null(find(n[1], AW_KEY_IDENTITY, NOW));
     }
 }
@@ -356,7 +438,8 @@ int main(void)
         WITH_QUEUE(another_queue_or_boot), WITH_QUEUE(new_file_takes_keyed_back),
         WITH_QUEUE(kinds_and_expiry),      WITH_QUEUE(what_may_be_evicted),
         WITH_QUEUE(expired_is_a_place),    WITH_QUEUE(random_against_a_model),
-        WITH_QUEUE(sampled_fill),
+        WITH_QUEUE(sampled_fill),          WITH_QUEUE(a_key_is_there_once),
+        WITH_QUEUE(full_to_four_fifths),   WITH_QUEUE(steady_at_three_quarters),
 #ifdef AW_CRASH_POINTS
         WITH_QUEUE(killed_in_put),         WITH_QUEUE(killed_in_making),
 #endif
