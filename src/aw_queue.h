@@ -27,10 +27,10 @@ struct aw_queue {
     uint8_t id[AW_QUEUE_ID_LEN];
     uint32_t seed; /* of the checksums, from id */
     uint64_t epoch;
-    bool consumer;      /* this handle holds the consumer's lock */
-    bool recovered;     /* this attach scanned the file after a new boot */
-    uint64_t damaged;   /* records or regions that recovery or the consumer had to skip */
-    uint64_t header_at; /* consumer: last head position written to a header page */
+    bool consumer;              /* this handle holds the consumer's lock */
+    bool recovered;             /* this attach scanned the file after a new boot */
+    uint64_t damaged;           /* records or regions that recovery or the consumer had to skip */
+    _Atomic uint64_t header_at; /* consumer: last head position written to a header page */
 };
 
 /* Opens, creates or recovers the file. `size` of the whole file in bytes, 0 = whatever it has.
@@ -90,6 +90,11 @@ const struct aw_record_head *aw_queue_next(struct aw_queue *queue, uint64_t *cur
 void aw_queue_release(struct aw_queue *queue, uint64_t position);
 /* Sleeps until a producer wakes, something is there behind `cursor`, or the timeout (<= 1000 ms). */
 void aw_queue_wait(struct aw_queue *queue, uint64_t cursor, unsigned timeout_ms);
+/* Received time of the oldest record that can still come: not released, or released and delivered again after a power
+ * cut, because no header page on the disk tells of it. 0 = there is none. Syncs the file: blocks. Any thread of the
+ * process that has the consumer. False: the sync failed, nothing is known. */
+AW_MUST_CHECK bool aw_queue_oldest(struct aw_queue *queue, uint64_t *received_ms,
+                                   struct aw_err *err);
 /* Adds one to the record's tries, in place; async-signal-safe. */
 void aw_queue_mark_try(const struct aw_record_head *record);
 

@@ -100,6 +100,19 @@ void aw_queue_wait(struct aw_queue *queue, uint64_t cursor, unsigned timeout_ms)
     atomic_store(&live->sleeping, 0);
 }
 
+/* The position is read before the sync: the header page that tells of it is on the disk afterwards. */
+bool aw_queue_oldest(struct aw_queue *queue, uint64_t *received_ms, struct aw_err *err)
+{
+    uint64_t cursor = atomic_load(&queue->header_at), regions = 0;
+    if (!aw_file_sync(queue->fd)) {
+        return aw_fail_errno(err, "queue.io", "syncing the queue file");
+    }
+    const struct aw_record_head *record =
+        aw_queue_walk(queue, &cursor, aw_queue_tail(queue), &regions);
+    *received_ms = record != NULL ? record->received_ms : 0;
+    return true;
+}
+
 void aw_queue_mark_try(const struct aw_record_head *record)
 {
     __atomic_fetch_add((uint32_t *)&record->tries, 1, __ATOMIC_RELAXED);

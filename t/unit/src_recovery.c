@@ -87,6 +87,42 @@ static void head_is_persisted_on_the_way(void **unused)
     aw_queue_close(&queue);
 }
 
+/* What a power cut would bring back counts as well, until a header page that tells of its release is on the disk. */
+static void the_oldest_that_can_come_again(void **unused)
+{
+    (void)unused;
+    struct aw_queue queue;
+    struct aw_err err;
+    uint64_t cursor = 0, ms = 1;
+    kit_open(&queue, SIZE, AW_FILE_CREATE | AW_FILE_CONSUMER);
+    assert_true(aw_queue_oldest(&queue, &ms, &err));
+    assert_int_equal(ms, 0);
+    for (uint64_t n = 0; n < 20; n++) {
+        struct aw_delivery delivery = kit_alert(n, 5000);
+        delivery.received_ms += n;
+        assert_true(aw_queue_lock(&queue, WAIT_US) == AW_QUEUE_OK);
+        assert_true(aw_queue_append(&queue, &delivery) != 0);
+        aw_queue_unlock(&queue);
+    }
+    uint64_t first = KIT_NOW_S * 1000ull, released = 0;
+    do {
+        assert_true(aw_queue_oldest(&queue, &ms, &err));
+        assert_int_equal(ms, first); /* also when it is released */
+        kit_check(aw_queue_next(&queue, &cursor), released++);
+        aw_queue_release(&queue, cursor);
+    } while (atomic_load(&queue.header_at) == 0);
+    assert_true(released > 1);
+    /* The very head is on a page now: the next record is the oldest. */
+    assert_true(aw_queue_oldest(&queue, &ms, &err));
+    assert_int_equal(ms, first + released);
+    aw_queue_release(&queue, aw_queue_tail(&queue));
+    aw_queue_close(&queue);
+    kit_open(&queue, 0, AW_FILE_CONSUMER);
+    assert_true(aw_queue_oldest(&queue, &ms, &err));
+    assert_int_equal(ms, 0);
+    aw_queue_close(&queue);
+}
+
 static void holes_become_fillers(void **unused)
 {
     (void)unused;
@@ -296,14 +332,11 @@ static void recovery_without_a_disk(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_DIR(all_records_come_back),
-        WITH_DIR(released_ones_stay_released),
-        WITH_DIR(head_is_persisted_on_the_way),
-        WITH_DIR(holes_become_fillers),
-        WITH_DIR(lost_end),
+        WITH_DIR(all_records_come_back),        WITH_DIR(released_ones_stay_released),
+        WITH_DIR(head_is_persisted_on_the_way), WITH_DIR(the_oldest_that_can_come_again),
+        WITH_DIR(holes_become_fillers),         WITH_DIR(lost_end),
 #ifdef AW_CRASH_POINTS
-        WITH_DIR(deaths_in_recovery),
-        WITH_DIR(deaths_in_creation),
+        WITH_DIR(deaths_in_recovery),           WITH_DIR(deaths_in_creation),
         WITH_DIR(recovery_without_a_disk),
 #endif
     };
