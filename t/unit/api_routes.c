@@ -157,6 +157,10 @@ static void the_description_holds_every_route(void **state)
         const struct aw_node *operation = aw_node_get(path, method);
         assert_non_null(operation);
         assert_string_equal(kit_text(operation, "summary"), route->summary);
+        const struct aw_node *parameters = aw_node_get(operation, "parameters");
+        bool keyed = strstr(aw_arena_strn(arena, parameters->raw, parameters->raw_len),
+                            "\"Idempotency-Key\",\"in\":\"header\"") != NULL;
+        assert_int_equal(keyed, aw_route_acts(route));
         if (route->permission == AW_PUBLIC) {
             assert_int_equal(aw_node_get(operation, "security")->type, AW_NODE_LIST);
         } else {

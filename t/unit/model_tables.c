@@ -27,7 +27,8 @@ static void names_are_those_of_the_contract(void **state)
                                         "rate_limits", "webhook_security", "audit_logs",
                                         "assets",      "api_keys",         "correlation_configs",
                                         "deliveries",  "aliases",          "dead_letters",
-                                        "open_keys",   "events",           "meta"};
+                                        "open_keys",   "events",           "meta",
+                                        "kept_replies"};
     size_t n = 0;
     (void)state;
     for (; aw_model_schemas[n] != NULL; n++) {

@@ -27,33 +27,35 @@ static bool get_correlation(struct aw_req *q, struct aw_reply *r, struct aw_err 
     return true;
 }
 
-/* A change of configuration: what the unit needs, and the row that it leaves behind. */
+/* A change of configuration: what the unit needs. */
 struct change {
     struct aw_req *q;
+    struct aw_reply *r;
     int64_t version; /* of If-Match, -1 = any */
-    void *row;
-    const char *secret;
 };
+
+static bool run_change(struct aw_req *q, struct aw_reply *r, aw_unit_fn *unit, struct aw_err *err)
+{
+    struct change change = {.q = q, .r = r};
+    return aw_req_if_match(q, &change.version, err) && aw_req_commit(q, r, unit, &change, err);
+}
 
 static bool correlation_unit(struct aw_tx *tx, void *arg, struct aw_err *err)
 {
     struct change *change = arg;
     struct aw_req *q = change->q;
-    struct aw_correlation_config *row = aw_row_copy(&aw_correlation_config_schema, q->in, q->arena);
-    change->row = row;
-    return aw_correlation_config_put(tx, row, change->version, q->act.user_id, q->now_ms, err);
+    struct aw_correlation_config *row =
+        aw_row_copy(&aw_correlation_config_schema, q->in, aw_tx_arena(tx));
+    if (!aw_correlation_config_put(tx, row, change->version, q->act.user_id, q->now_ms, err)) {
+        return false;
+    }
+    aw_reply_row(change->r, &aw_correlation_config_schema, row, row->version);
+    return true;
 }
 
 static bool put_correlation(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
 {
-    struct change change = {.q = q};
-    if (!aw_req_if_match(q, &change.version, err) ||
-        !aw_req_commit(q, correlation_unit, &change, err)) {
-        return false;
-    }
-    aw_reply_row(r, &aw_correlation_config_schema, change.row,
-                 ((struct aw_correlation_config *)change.row)->version);
-    return true;
+    return run_change(q, r, correlation_unit, err);
 }
 
 /* --- rate limit --- */
@@ -87,19 +89,13 @@ static bool rate_unit(struct aw_tx *tx, void *arg, struct aw_err *err)
                            err)) {
         return false;
     }
-    change->row = aw_row_copy(&aw_rate_limit_schema, row, change->q->arena);
+    aw_reply_row(change->r, &aw_rate_limit_schema, row, row->version);
     return true;
 }
 
 static bool put_rate(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
 {
-    struct change change = {.q = q};
-    if (!aw_req_if_match(q, &change.version, err) || !aw_req_commit(q, rate_unit, &change, err)) {
-        return false;
-    }
-    aw_reply_row(r, &aw_rate_limit_schema, change.row,
-                 ((struct aw_rate_limit *)change.row)->version);
-    return true;
+    return run_change(q, r, rate_unit, err);
 }
 
 /* --- webhook security --- */
@@ -140,26 +136,19 @@ static bool enable_unit(struct aw_tx *tx, void *arg, struct aw_err *err)
                                     &saved, err)) {
         return false;
     }
-    change->row = aw_row_copy(&aw_webhook_security_schema, row, q->arena);
-    change->secret = aw_arena_str(q->arena, secret);
+    const struct enabled_out out = {
+        .enabled = row->enabled,
+        .hmac_secret = secret,
+        .signature_header = row->signature_header,
+        .timestamp_header = row->timestamp_header,
+    };
+    aw_reply_row(change->r, &enabled_out_schema, &out, -1);
     return true;
 }
 
 static bool enable(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
 {
-    struct change change = {.q = q};
-    if (!aw_req_commit(q, enable_unit, &change, err)) {
-        return false;
-    }
-    const struct aw_webhook_security *row = change.row;
-    const struct enabled_out out = {
-        .enabled = row->enabled,
-        .hmac_secret = change.secret,
-        .signature_header = row->signature_header,
-        .timestamp_header = row->timestamp_header,
-    };
-    aw_reply_row(r, &enabled_out_schema, &out, -1);
-    return true;
+    return run_change(q, r, enable_unit, err);
 }
 
 static bool disable_unit(struct aw_tx *tx, void *arg, struct aw_err *err)
@@ -170,18 +159,13 @@ static bool disable_unit(struct aw_tx *tx, void *arg, struct aw_err *err)
     if (!aw_webhook_security_disable(tx, change->q->id, &change->q->act, &row, &saved, err)) {
         return false;
     }
-    change->row = aw_row_copy(&aw_webhook_security_schema, row, change->q->arena);
+    aw_reply_row(change->r, &aw_webhook_security_schema, row, -1);
     return true;
 }
 
 static bool disable(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
 {
-    struct change change = {.q = q};
-    if (!aw_req_commit(q, disable_unit, &change, err)) {
-        return false;
-    }
-    aw_reply_row(r, &aw_webhook_security_schema, change.row, -1);
-    return true;
+    return run_change(q, r, disable_unit, err);
 }
 
 const struct aw_route aw_config_routes[] = {

@@ -1,13 +1,21 @@
 #include "dispatch.h"
 
+#include "keyed.h"
 #include "worker/domain/audit.h"
+
+static bool act(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
+{
+    return aw_params_read(q, err) && aw_guard_scope(q, err) && aw_body_read(q, err) &&
+           q->route->run(q, r, err);
+}
 
 void aw_dispatch_run(struct aw_req *q, struct aw_reply *r)
 {
     struct aw_err err = {0};
+    bool known = false;
     r->media = q->route->media;
-    bool ok = aw_guard_caller(q, &err) && aw_params_read(q, &err) && aw_guard_scope(q, &err) &&
-              aw_body_read(q, &err) && q->route->run(q, r, &err);
+    bool ok = aw_guard_caller(q, &err) && aw_keyed_answered(q, r, &known, &err) &&
+              (known || act(q, r, &err));
     if (q->reader) {
         aw_store_read_end(&q->reader);
     }
@@ -34,6 +42,7 @@ static const char *details_of(const struct aw_req *q)
 
 struct commit {
     struct aw_req *q;
+    struct aw_reply *r;
     aw_unit_fn *unit;
     void *arg;
 };
@@ -41,9 +50,15 @@ struct commit {
 static bool unit_with_audit(struct aw_tx *tx, void *arg, struct aw_err *err)
 {
     const struct commit *commit = arg;
-    const struct aw_req *q = commit->q;
-    if (!commit->unit(tx, commit->arg, err)) {
+    struct aw_req *q = commit->q;
+    struct aw_reply *r = commit->r;
+    bool known;
+    aw_str_clear(&r->body); /* a unit may be run again */
+    if (!aw_keyed_found(tx, q, r, &known, err) || (!known && !commit->unit(tx, commit->arg, err))) {
         return false;
+    }
+    if (known) {
+        return true;
     }
     const struct aw_audit_act act = {
         .company_id = q->company_id,
@@ -54,14 +69,15 @@ static bool unit_with_audit(struct aw_tx *tx, void *arg, struct aw_err *err)
         .details = details_of(q),
         .now_ms = q->now_ms,
     };
-    return aw_audit_add(tx, &act, err);
+    return aw_audit_add(tx, &act, err) && aw_keyed_keep(tx, q, r, err);
 }
 
-bool aw_req_commit(struct aw_req *q, aw_unit_fn *unit, void *arg, struct aw_err *err)
+bool aw_req_commit(struct aw_req *q, struct aw_reply *r, aw_unit_fn *unit, void *arg,
+                   struct aw_err *err)
 {
     if (q->reader) {
         aw_store_read_end(&q->reader);
     }
-    struct commit commit = {q, unit, arg};
+    struct commit commit = {q, r, unit, arg};
     return aw_writer_run(q->deps->writer, q->route->audit, unit_with_audit, &commit, AW_ONCE, err);
 }

@@ -126,6 +126,7 @@ bool aw_exchange_begin(struct aw_exchange *ex, const char *method)
     q->authorization = header(ex, "Authorization");
     q->content_type = header(ex, "Content-Type");
     q->if_match = header(ex, "If-Match");
+    q->idempotency_key = header(ex, "Idempotency-Key");
     q->request_id = request_id(ex);
     if (!check_length(ex, &err)) {
         fail(ex, &err);

@@ -129,36 +129,33 @@ static const struct aw_param company_param[] = {
 
 struct correlate {
     struct aw_req *q;
-    struct aw_correlate_counts counts;
+    struct aw_reply *r;
 };
 
 static bool correlate_unit(struct aw_tx *tx, void *arg, struct aw_err *err)
 {
-    struct correlate *work = arg;
+    const struct correlate *work = arg;
     struct aw_req *q = work->q;
-    if (!aw_correlate_by_hand(tx, q->company_id, q->act.user_id, q->now_ms, &work->counts, err)) {
+    struct aw_correlate_counts counts;
+    if (!aw_correlate_by_hand(tx, q->company_id, q->act.user_id, q->now_ms, &counts, err)) {
         return false;
     }
     q->details =
         aw_arena_printf(q->arena, "{\"incidents_created\":%lld,\"incidents_updated\":%lld}",
-                        (long long)work->counts.incidents_created,
-                        (long long)work->counts.incidents_updated);
+                        (long long)counts.incidents_created, (long long)counts.incidents_updated);
+    const struct correlated out = {
+        .incidents_created = counts.incidents_created,
+        .incidents_updated = counts.incidents_updated,
+        .alerts_correlated = counts.alerts_correlated,
+    };
+    aw_reply_row(work->r, &correlated_schema, &out, -1);
     return true;
 }
 
 static bool correlate(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
 {
-    struct correlate work = {.q = q};
-    if (!aw_req_commit(q, correlate_unit, &work, err)) {
-        return false;
-    }
-    const struct correlated out = {
-        .incidents_created = work.counts.incidents_created,
-        .incidents_updated = work.counts.incidents_updated,
-        .alerts_correlated = work.counts.alerts_correlated,
-    };
-    aw_reply_row(r, &correlated_schema, &out, -1);
-    return true;
+    struct correlate work = {q, r};
+    return aw_req_commit(q, r, correlate_unit, &work, err);
 }
 
 /* --- status --- */
@@ -175,8 +172,8 @@ static const struct aw_schema status_in_schema =
 
 struct status_change {
     struct aw_req *q;
+    struct aw_reply *r;
     int64_t version;
-    struct aw_incident *incident;
 };
 
 static bool status_unit(struct aw_tx *tx, void *arg, struct aw_err *err)
@@ -197,7 +194,10 @@ static bool status_unit(struct aw_tx *tx, void *arg, struct aw_err *err)
     if (!aw_incident_change(tx, &change, &incident, err)) {
         return false;
     }
-    work->incident = aw_row_copy(&aw_incident_schema, incident, q->arena);
+    struct aw_incident *shown = aw_row_copy(&aw_incident_schema, incident, aw_tx_arena(tx));
+    struct aw_rows one = {.v = (void *[]){shown}, .n = 1};
+    aw_incidents_rescore(&one, q->now_ms);
+    aw_reply_row(work->r, &aw_incident_schema, shown, shown->version);
     return true;
 }
 
@@ -205,17 +205,11 @@ static bool put_status(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
 {
     const struct aw_incident *before = q->row;
     const struct status_in *in = q->in;
-    struct status_change work = {.q = q};
+    struct status_change work = {.q = q, .r = r};
     q->details = aw_arena_printf(q->arena, "{\"from\":\"%s\",\"to\":\"%s\"}",
                                  aw_incident_status_words[before->status],
                                  aw_incident_status_words[in->status]);
-    if (!aw_req_if_match(q, &work.version, err) || !aw_req_commit(q, status_unit, &work, err)) {
-        return false;
-    }
-    struct aw_rows one = {.v = (void *[]){work.incident}, .n = 1};
-    aw_incidents_rescore(&one, q->now_ms);
-    aw_reply_row(r, &aw_incident_schema, work.incident, work.incident->version);
-    return true;
+    return aw_req_if_match(q, &work.version, err) && aw_req_commit(q, r, status_unit, &work, err);
 }
 
 const struct aw_route aw_incident_routes[] = {

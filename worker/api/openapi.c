@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "dispatch.h"
+#include "keyed.h"
 #include "list.h"
 #include "openapi_schema.h"
 
@@ -56,15 +57,20 @@ static void parameters(struct aw_json *json, const struct aw_route *route)
                                        .type = AW_T_STR,
                                        .required = true,
                                        .doc = "id"};
-    const struct aw_param *sets[] = {route->params, route->list ? aw_list_params : NULL};
+    const struct {
+        const char *in;
+        const struct aw_param *params;
+    } sets[] = {{"query", route->params},
+                {"query", route->list ? aw_list_params : NULL},
+                {"header", aw_route_acts(route) ? aw_keyed_param : NULL}};
     aw_json_key(json, "parameters");
     aw_json_open(json, '[');
     if (strstr(route->path, "{id}")) {
         parameter(json, "path", &id);
     }
     for (size_t i = 0; i < AW_COUNT(sets); i++) {
-        for (const struct aw_param *param = sets[i]; param && param->name; param++) {
-            parameter(json, "query", param);
+        for (const struct aw_param *param = sets[i].params; param && param->name; param++) {
+            parameter(json, sets[i].in, param);
         }
     }
     aw_json_close(json, ']');

@@ -69,6 +69,8 @@ struct aw_route {
     aw_handler *run;
 };
 extern const struct aw_schema aw_no_body;
+/* It changes something in the name of a user: what an Idempotency-Key is good for. */
+bool aw_route_acts(const struct aw_route *route);
 
 /* A file's routes, ended by a NULL method. */
 extern const struct aw_route aw_status_routes[], aw_auth_routes[], aw_company_routes[],
@@ -92,7 +94,7 @@ struct aw_req {
     struct aw_arena *arena;
     const char *method;
     const char *target; /* as it came: path and query, not decoded */
-    const char *authorization, *content_type, *if_match,
+    const char *authorization, *content_type, *if_match, *idempotency_key,
         *request_id; /* headers, or NULL; request_id is always there */
     const char *body;
     size_t body_len;
@@ -132,8 +134,10 @@ struct aw_reply {
 const struct aw_value *aw_req_value(const struct aw_req *q, const char *name);
 /* Opens q->reader if it is not open. Readers are ended by dispatch, and before a unit is run. */
 AW_MUST_CHECK bool aw_req_reader(struct aw_req *q, struct aw_err *err);
-/* Runs `unit` on the writer together with the audit row of the route (company q->company_id, object q->id). */
-AW_MUST_CHECK bool aw_req_commit(struct aw_req *q, aw_unit_fn *unit, void *arg, struct aw_err *err);
+/* Runs `unit` on the writer together with the audit row of the route (company q->company_id, object q->id). The unit
+ * writes the answer into r, which is empty when it begins: it is kept under an Idempotency-Key with the act. */
+AW_MUST_CHECK bool aw_req_commit(struct aw_req *q, struct aw_reply *r, aw_unit_fn *unit, void *arg,
+                                 struct aw_err *err);
 /* Version that If-Match asks for: -1 = no such header. */
 AW_MUST_CHECK bool aw_req_if_match(const struct aw_req *q, int64_t *version, struct aw_err *err);
 

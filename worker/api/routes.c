@@ -27,6 +27,11 @@ static bool writes(const struct aw_route *route)
     return strcmp(route->method, "GET") != 0;
 }
 
+bool aw_route_acts(const struct aw_route *route)
+{
+    return writes(route) && route->permission != AW_PUBLIC;
+}
+
 static size_t param_count(const struct aw_route *route)
 {
     size_t n = 0;

@@ -22,6 +22,7 @@ const struct aw_schema *const aw_model_schemas[] = {
     &aw_notification_schema,
     &aw_event_run_schema,
     &aw_audit_schema,
+    &aw_kept_reply_schema,
     NULL,
 };
 

@@ -240,6 +240,19 @@ struct aw_user {
 };
 extern const struct aw_schema aw_user_schema;
 
+/* The answer to a request that carried an Idempotency-Key (W25); good for a day after created_at. */
+struct aw_kept_reply {
+    const char *id; /* hash of user and key */
+    int64_t version;
+    const char *company_id; /* of the act, "-" = of no company */
+    const char *request;    /* hash of method, target and body */
+    int64_t status;
+    int64_t etag;           /* -1 = none */
+    struct aw_bytes sealed; /* the body: AES-256-GCM, for it may hold a secret */
+    int64_t created_at;
+};
+extern const struct aw_schema aw_kept_reply_schema;
+
 /* --- events.c --- */
 /* One event of the stream. */
 struct aw_event {

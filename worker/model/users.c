@@ -38,3 +38,25 @@ static const struct aw_index user_indexes[] = {
 };
 const struct aw_schema aw_user_schema = AW_SCHEMA(aw_user, "users", user_fields, user_indexes,
                                                   AW_COUNT(user_indexes), "a person who signs in");
+
+static const struct aw_field kept_reply_fields[] = {
+    AW_FIELD(aw_kept_reply, id, STR, .flags = AW_F_INTERNAL,
+             .doc = "base64url of the SHA-256 over user and Idempotency-Key"),
+    AW_FIELD(aw_kept_reply, version, I64, .flags = AW_F_INTERNAL, .doc = "version of the row"),
+    AW_FIELD(aw_kept_reply, company_id, STR, .flags = AW_F_INTERNAL,
+             .doc = "company of the act, - = of no company"),
+    AW_FIELD(aw_kept_reply, request, STR, .flags = AW_F_INTERNAL,
+             .doc = "base64url of the SHA-256 over method, target and body"),
+    AW_FIELD(aw_kept_reply, status, I64, .flags = AW_F_INTERNAL, .doc = "HTTP status"),
+    AW_FIELD(aw_kept_reply, etag, I64, .flags = AW_F_INTERNAL, .doc = "of the ETag, -1 = none"),
+    AW_FIELD(aw_kept_reply, sealed, BYTES, .flags = AW_F_INTERNAL | AW_F_SECRET,
+             .doc = "the body, encrypted"),
+    AW_FIELD(aw_kept_reply, created_at, TIME, .flags = AW_F_INTERNAL,
+             .doc = "when it was answered"),
+};
+static const struct aw_index kept_reply_indexes[] = {
+    {"created", {"created_at"}, false},
+};
+const struct aw_schema aw_kept_reply_schema =
+    AW_SCHEMA(aw_kept_reply, "kept_replies", kept_reply_fields, kept_reply_indexes,
+              AW_COUNT(kept_reply_indexes), "answers to requests with an Idempotency-Key");
