@@ -48,7 +48,7 @@ sub misfits
 sub fits
 {
     my ($method, $path, $reply) = @_;
-    my ($template) = grep { my $t = quotemeta =~ s{\\\{id\\\}}{[^/]+}r; $path =~ m{^$t(?:\?|$)} }
+    my ($template) = grep { my $t = quotemeta =~ s{\\\{\w+\\\}}{[^/]+}gr; $path =~ m{^$t(?:\?|$)} }
         sort { ($a =~ /\{/) <=> ($b =~ /\{/) } keys %{ $doc->{paths} };
     my $content = $doc->{paths}{$template}{ lc $method }{responses}{200}{content}{'application/json'}{schema};
     my @bad = misfits($content, $reply->{json}, '');
@@ -76,7 +76,7 @@ $stack->drained;
 fits('GET', $_, $stack->api('GET', $_)) for '/api/alerts', '/api/alerts?limit=2', '/api/incidents', '/api/incidents?limit=2',
     '/api/companies', '/api/companies?limit=1', "/api/companies/$company", "/api/companies/$company/assets",
     "/api/companies/$company/correlation-config", "/api/companies/$company/rate-limit",
-    "/api/companies/$company/webhook-security", '/api/auth/me', '/api/events', '/api/events?limit=1', '/healthz', '/readyz';
+    "/api/companies/$company/webhook-security", "/api/companies/$company/api-keys", '/api/auth/me', '/api/events', '/api/events?limit=1', '/healthz', '/readyz';
 my $alerts = $stack->api('GET', '/api/alerts')->{json};
 my $incidents = $stack->api('GET', '/api/incidents')->{json};
 is(scalar @$alerts, 6, 'all alerts are there');
@@ -84,6 +84,12 @@ is(scalar @$incidents, 1, 'a critical one makes an incident');
 is($incidents->[0]{alert_count}, 3, 'which the others join');
 my $id = $incidents->[0]{id};
 fits('GET', $_, $stack->api('GET', $_)) for "/api/alerts/$alerts->[0]{id}", "/api/incidents/$id", "/api/incidents/$id/alerts";
+
+# How-to: the API key is copied once more.
+my ($key) = @{ $stack->api('GET', "/api/companies/$company/api-keys")->{json} };
+my $revealed = $stack->api('POST', "/api/companies/$company/api-keys/$key->{id}/reveal");
+fits('POST', "/api/companies/$company/api-keys/$key->{id}/reveal", $revealed);
+is($revealed->{json}{api_key}, $target->{api_key}, 'and it is the one that tools use');
 
 # How-to: correlation.
 is($stack->api('GET', "/api/companies/$company/correlation-config")->{json}{aggregation_key}, 'asset|signature', 'the default key');

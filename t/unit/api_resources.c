@@ -229,6 +229,55 @@ static void a_secret_is_shown_once(void **state)
     assert_string_equal(kit_text(kit_json(&kit, &answer), "enabled"), "false");
 }
 
+static void a_key_can_be_copied_again(void **state)
+{
+    (void)state;
+    struct answer answer = kit_get(&kit, "/api/companies/acme/api-keys", boss);
+    const struct aw_node *keys = kit_json(&kit, &answer);
+    assert_int_equal(kit_count(keys), 1);
+    assert_string_equal(kit_text(keys, "0/name"), "tools");
+    assert_null(strstr(answer.body, "acme-key"));
+    assert_null(strstr(answer.body, "sha256"));
+    assert_null(strstr(answer.body, "seal"));
+    const char *id = kit_text(keys, "0/id");
+    const char *path = aw_arena_printf(kit.arena, "/api/companies/acme/api-keys/%s/reveal", id);
+    answer = send_body("POST", path, NULL, NULL);
+    assert_int_equal(answer.status, 200);
+    assert_string_equal(answer.body, "{\"api_key\":\"acme-key-0123456789\"}");
+    assert_string_equal(kit_header(&kit, &answer, "Cache-Control"), "no-store");
+    /* the act stands in the trail, the key does not */
+    struct aw_reader *reader;
+    struct aw_rows rows;
+    struct aw_err err = {0};
+    const struct aw_query query = {
+        .schema = &aw_audit_schema,
+        .conds = {{.field = "action", .op = AW_OP_EQ, .text = "api_key.revealed"}},
+        .n = 1};
+    KIT_OK(aw_store_read_begin(kit.store, &reader, &err), err);
+    KIT_OK(aw_store_find(reader, &aw_scope_all, &query, kit.arena, &rows, &err), err);
+    aw_store_read_end(&reader);
+    assert_int_equal(rows.n, 1);
+    const struct aw_audit *act = rows.v[0];
+    assert_string_equal(act->company_id, "acme");
+    assert_string_equal(act->object, "api_keys");
+    assert_string_equal(act->object_id, id);
+    assert_string_equal(act->details, "{}");
+    /* neither through another company, even one that the caller sees too, nor another way */
+    const char *admin = kit_token(&kit, "admin@msp.test");
+    static const char *const wrong[] = {"globex/api-keys/%s/reveal", "nowhere/api-keys/%s/reveal",
+                                        "acme/api-keys/%s", "acme/api-keys//reveal",
+                                        "acme/api-keys/%s/reveal/"};
+    for (size_t i = 0; i < AW_COUNT(wrong); i++) {
+        const char *inner = strstr(wrong[i], "%s") ? id : "";
+        const char *head = aw_arena_strn(kit.arena, wrong[i], strcspn(wrong[i], "%"));
+        const char *tail = *inner ? strstr(wrong[i], "%s") + 2 : "";
+        path = aw_arena_printf(kit.arena, "/api/companies/%s%s%s", head, inner, tail);
+        answer = kit_ask(&kit, (struct ask){.method = "POST", .path = path, .token = admin});
+        assert_int_equal(answer.status, 404);
+        assert_null(strstr(answer.body, "acme-key"));
+    }
+}
+
 static void an_incident_lives(void **state)
 {
     (void)state;
@@ -333,6 +382,7 @@ int main(void)
         cmocka_unit_test(correlation_config_is_read_and_put),
         cmocka_unit_test(rate_limit_is_read_and_put),
         cmocka_unit_test(a_secret_is_shown_once),
+        cmocka_unit_test(a_key_can_be_copied_again),
         cmocka_unit_test(an_incident_lives),
         cmocka_unit_test(events_are_a_stream),
         cmocka_unit_test(companies_and_assets),

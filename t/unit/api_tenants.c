@@ -3,7 +3,7 @@
 #include "worker/api/dispatch.h"
 
 static struct kit kit;
-static const char *acme_alert, *acme_incident;
+static const char *acme_alert, *acme_incident, *acme_key;
 
 static struct answer post(const char *path, const char *token)
 {
@@ -34,6 +34,9 @@ static int open_all(void **state)
     answer = kit_get(&kit, "/api/incidents?company_id=acme", kit_token(&kit, "admin@msp.test"));
     acme_incident = kit_text(kit_json(&kit, &answer), "0/id");
     assert_int_equal(strlen(acme_incident), AW_ID_TEXT);
+    answer = kit_get(&kit, "/api/companies/acme/api-keys", kit_token(&kit, "boss@acme.test"));
+    acme_key = kit_text(kit_json(&kit, &answer), "0/id");
+    assert_int_equal(strlen(acme_key), AW_ID_TEXT);
     return 0;
 }
 
@@ -44,24 +47,43 @@ static int close_all(void **state)
     return 0;
 }
 
-/* Path of a route with this id in it; for a route of a company by query, as parameter. */
+/* Path of a route with this id in it (of two, the inner one); for a route of a company by query, as parameter. */
 static const char *path_of(const struct aw_route *route, const char *id)
 {
-    const char *hole = strstr(route->path, "{id}");
-    if (route->scope == AW_SCOPE_QUERY) {
-        return aw_arena_printf(kit.arena, "%s?company_id=%s", route->path, id);
+    struct aw_str path;
+    const char *at = route->path;
+    size_t holes = aw_route_holes(route, NULL, NULL);
+    aw_str_init(&path, kit.arena);
+    for (size_t i = 1; i <= holes; i++, at = strchr(at, '}') + 1) {
+        aw_str_addn(&path, at, strcspn(at, "{"));
+        aw_str_add(&path, i < holes ? "acme" : id);
     }
-    return !hole ? route->path
-                 : aw_arena_printf(kit.arena, "%.*s%s%s", (int)(hole - route->path), route->path,
-                                   id, hole + strlen("{id}"));
+    aw_str_add(&path, at);
+    if (route->scope == AW_SCOPE_QUERY) {
+        aw_str_printf(&path, "?company_id=%s", id);
+    }
+    return path.ptr;
 }
 
 /* An id of acme that fits the route. */
 static const char *acme_id(const struct aw_route *route)
 {
-    return route->scope != AW_SCOPE_ROW           ? "acme"
-           : route->object == &aw_incident_schema ? acme_incident
-                                                  : acme_alert;
+    const struct {
+        const struct aw_schema *schema;
+        const char *id;
+    } rows[] = {{&aw_incident_schema, acme_incident},
+                {&aw_alert_schema, acme_alert},
+                {&aw_api_key_schema, acme_key}};
+    if (route->scope < AW_SCOPE_ROW) {
+        return "acme";
+    }
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        if (rows[i].schema == route->object) {
+            return rows[i].id;
+        }
+    }
+    fail_msg("no %s for %s", route->object->name, route->path);
+    return "";
 }
 
 static struct answer ask_route(const struct aw_route *route, const char *id, const char *token)
@@ -93,7 +115,7 @@ static void foreign_is_missing_byte_for_byte(void **state)
         }
         struct answer foreign = ask_route(route, acme_id(route), token);
         struct answer missing =
-            ask_route(route, route->scope == AW_SCOPE_ROW ? missing_row : "nowhere", token);
+            ask_route(route, route->scope >= AW_SCOPE_ROW ? missing_row : "nowhere", token);
         if (foreign.status != 404 || strcmp(foreign.body, missing.body) != 0 ||
             strcmp(without_date(foreign.head), without_date(missing.head)) != 0) {
             fail_msg("%s %s: %s\n%s\n-- missing:\n%s\n%s", route->method, route->path, foreign.head,
@@ -170,6 +192,8 @@ static const struct {
     {"GET", "/api/companies", "VTCA"},
     {"GET", "/api/companies/{id}", "VTCA"},
     {"GET", "/api/companies/{id}/assets", "VTCA"},
+    {"GET", "/api/companies/{id}/api-keys", "CA"},
+    {"POST", "/api/companies/{id}/api-keys/{key_id}/reveal", "CA"},
     {"GET", "/api/companies/{id}/correlation-config", "VTCA"},
     {"PUT", "/api/companies/{id}/correlation-config", "CA"},
     {"GET", "/api/companies/{id}/rate-limit", "VTCA"},

@@ -24,10 +24,10 @@ static bool audit_refusal(struct aw_tx *tx, void *arg, struct aw_err *err)
 {
     const struct aw_req *q = arg;
     /* in the chain of the company only when the caller belongs to it: nobody writes into another's trail */
-    bool own =
-        q->id && q->route->scope == AW_SCOPE_COMPANY && aw_scope_sees(&q->actor.scope, q->id);
+    const char *company_id = q->route->scope == AW_SCOPE_COMPANY ? q->id : q->outer;
+    bool own = company_id && aw_scope_sees(&q->actor.scope, company_id);
     const struct aw_audit_act act = {
-        .company_id = own ? q->id : NULL,
+        .company_id = own ? company_id : NULL,
         .user_id = q->act.user_id,
         .action = q->route->audit,
         .object = q->route->object ? q->route->object->name : NULL,
@@ -87,14 +87,16 @@ bool aw_guard_scope(struct aw_req *q, struct aw_err *err)
     }
     if (route->scope == AW_SCOPE_QUERY) {
         id = aw_req_value(q, "company_id")->text;
-    } else if (route->scope == AW_SCOPE_ROW) {
+    } else if (route->scope == AW_SCOPE_ROW || route->scope == AW_SCOPE_INNER) {
         schema = route->object;
     }
     bool ok = route->load
                   ? route->load(q, &q->row, err)
                   : aw_store_get(q->reader, &q->actor.scope, schema, id, q->arena, &q->row, err);
-    if (ok) {
-        remember_company(q, schema);
+    if (!ok) {
+        return false;
     }
-    return ok;
+    remember_company(q, schema);
+    return !q->outer || strcmp(q->company_id, q->outer) == 0 ||
+           aw_fail(err, AW_ERR_NOT_FOUND, "api.outer", "The row is of another company");
 }

@@ -60,24 +60,25 @@ static bool split_query(struct aw_req *q, const char *query, struct aw_err *err)
     return true;
 }
 
-/* Compares a template with a decoded path; {id} takes one segment that is not empty. */
+/* Compares a template with a decoded path; a hole takes one segment that is not empty. */
 static bool matches(const struct aw_route *route, struct aw_arena *arena, const char *path,
-                    const char **id)
+                    const char *holes[AW_HOLES])
 {
-    const char *hole = strstr(route->path, "{id}");
-    size_t head = hole ? (size_t)(hole - route->path) : strlen(route->path);
-    if (!hole) {
-        return strcmp(route->path, path) == 0;
+    const char *at = route->path;
+    for (size_t n = 0; *at; path++, at++) {
+        if (*at == '{') {
+            size_t len = strcspn(path, "/");
+            if (len == 0) {
+                return false;
+            }
+            holes[n++] = aw_arena_strn(arena, path, len);
+            path += len - 1;
+            at = strchr(at, '}');
+        } else if (*at != *path) {
+            return false;
+        }
     }
-    if (strncmp(route->path, path, head) != 0) {
-        return false;
-    }
-    size_t len = strcspn(path + head, "/");
-    if (len == 0 || strcmp(path + head + len, hole + strlen("{id}")) != 0) {
-        return false;
-    }
-    *id = aw_arena_strn(arena, path + head, len);
-    return true;
+    return *path == '\0';
 }
 
 static bool is_method(const struct aw_route *route, const char *method)
@@ -92,15 +93,16 @@ static bool find_route(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
     aw_str_init(&allow, q->arena);
     const struct aw_route *route;
     for (size_t i = 0; (route = aw_routes_at(i)); i++) {
-        const char *id = NULL;
-        if (!matches(route, q->arena, q->path, &id)) {
+        const char *holes[AW_HOLES] = {NULL};
+        if (!matches(route, q->arena, q->path, holes)) {
             continue;
         }
         aw_str_printf(&allow, "%s%s", allow.len ? ", " : "",
                       strcmp(route->method, "GET") == 0 ? "GET, HEAD" : route->method);
         if (is_method(route, q->method)) {
             q->route = route;
-            q->id = id;
+            q->id = holes[1] ? holes[1] : holes[0];
+            q->outer = holes[1] ? holes[0] : NULL;
         }
     }
     if (q->route) {

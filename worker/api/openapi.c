@@ -53,10 +53,9 @@ static void parameter(struct aw_json *json, const char *in, const struct aw_para
 
 static void parameters(struct aw_json *json, const struct aw_route *route)
 {
-    static const struct aw_param id = {.name = "id",
-                                       .type = AW_T_STR,
-                                       .required = true,
-                                       .doc = "id"};
+    struct aw_arena *arena = aw_arena_create(0);
+    const char *holes[AW_HOLES];
+    size_t n = aw_route_holes(route, arena, holes);
     const struct {
         const char *in;
         const struct aw_param *params;
@@ -65,8 +64,10 @@ static void parameters(struct aw_json *json, const struct aw_route *route)
                 {"header", aw_route_acts(route) ? aw_keyed_param : NULL}};
     aw_json_key(json, "parameters");
     aw_json_open(json, '[');
-    if (strstr(route->path, "{id}")) {
-        parameter(json, "path", &id);
+    for (size_t i = 0; i < n; i++) {
+        parameter(json, "path",
+                  &(struct aw_param){
+                      .name = holes[i], .type = AW_T_STR, .required = true, .doc = holes[i]});
     }
     for (size_t i = 0; i < AW_COUNT(sets); i++) {
         for (const struct aw_param *param = sets[i].params; param && param->name; param++) {
@@ -74,6 +75,7 @@ static void parameters(struct aw_json *json, const struct aw_route *route)
         }
     }
     aw_json_close(json, ']');
+    aw_arena_destroy(&arena);
 }
 
 static void open_content(struct aw_json *json, const char *media)

@@ -26,7 +26,8 @@ enum aw_route_scope {
     AW_SCOPE_LIST,    /* whatever the store lets the caller's scope see */
     AW_SCOPE_COMPANY, /* {id} is a company: it is loaded into q->row */
     AW_SCOPE_QUERY,   /* the parameter company_id is a company: loaded into q->row */
-    AW_SCOPE_ROW      /* {id} is a row of `object`: loaded into q->row */
+    AW_SCOPE_ROW,     /* {id} is a row of `object`: loaded into q->row */
+    AW_SCOPE_INNER /* the first hole is a company, the second a row of `object` in it: q->outer, q->row */
 };
 
 enum aw_route_pool {
@@ -46,10 +47,11 @@ struct aw_param {
     enum aw_op op;
 };
 #define AW_PARAMS 12
+#define AW_HOLES  2 /* of a path */
 
 struct aw_route {
     const char *method; /* GET, POST, PUT */
-    const char *path;   /* "/api/incidents/{id}/status": at most one {id} */
+    const char *path;   /* "/api/incidents/{id}/status": up to two holes */
     int permission;     /* enum aw_permission or AW_PUBLIC */
     enum aw_route_scope scope;
     enum aw_route_pool pool;
@@ -71,10 +73,14 @@ struct aw_route {
 extern const struct aw_schema aw_no_body;
 /* It changes something in the name of a user: what an Idempotency-Key is good for. */
 bool aw_route_acts(const struct aw_route *route);
+/* Names in braces of the path, in arena memory; returns how many there are, also beyond AW_HOLES. */
+size_t aw_route_holes(const struct aw_route *route, struct aw_arena *arena,
+                      const char *names[AW_HOLES]);
 
 /* A file's routes, ended by a NULL method. */
 extern const struct aw_route aw_status_routes[], aw_auth_routes[], aw_company_routes[],
-    aw_config_routes[], aw_alert_routes[], aw_incident_routes[], aw_event_routes[];
+    aw_api_key_routes[], aw_config_routes[], aw_alert_routes[], aw_incident_routes[],
+    aw_event_routes[];
 
 /* --- request --- */
 struct aw_pair {
@@ -102,8 +108,9 @@ struct aw_req {
 
     /* filled on the way */
     const struct aw_route *route;
-    const char *path; /* decoded */
-    const char *id;   /* {id} of the path */
+    const char *path;  /* decoded */
+    const char *id;    /* the path's hole, the last of two */
+    const char *outer; /* the first of two holes */
     struct aw_pair pairs[AW_QUERY_PAIRS];
     size_t pair_count;
     struct aw_value values[AW_PARAMS]; /* by the route's params */

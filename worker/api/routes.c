@@ -5,8 +5,8 @@
 const struct aw_schema aw_no_body = {.name = "no_body", .size = 1, .doc = "no members"};
 
 const struct aw_route *const aw_route_tables[] = {
-    aw_status_routes, aw_auth_routes,     aw_company_routes, aw_config_routes,
-    aw_alert_routes,  aw_incident_routes, aw_event_routes,
+    aw_status_routes, aw_auth_routes,  aw_company_routes,  aw_api_key_routes,
+    aw_config_routes, aw_alert_routes, aw_incident_routes, aw_event_routes,
 };
 const size_t aw_route_table_count = AW_COUNT(aw_route_tables);
 
@@ -32,6 +32,18 @@ bool aw_route_acts(const struct aw_route *route)
     return writes(route) && route->permission != AW_PUBLIC;
 }
 
+size_t aw_route_holes(const struct aw_route *route, struct aw_arena *arena,
+                      const char *names[AW_HOLES])
+{
+    size_t n = 0;
+    for (const char *at = strchr(route->path, '{'); at; at = strchr(at + 1, '{'), n++) {
+        if (n < AW_HOLES && names) {
+            names[n] = aw_arena_strn(arena, at + 1, strcspn(at + 1, "}"));
+        }
+    }
+    return n;
+}
+
 static size_t param_count(const struct aw_route *route)
 {
     size_t n = 0;
@@ -54,7 +66,8 @@ static bool has_param(const struct aw_route *route, const char *name)
 /* NULL = nothing is wrong with the row by itself. */
 static const char *fault_of(const struct aw_route *route)
 {
-    bool has_id = strstr(route->path, "{id}") != NULL;
+    static const size_t holes[] = {
+        [AW_SCOPE_COMPANY] = 1, [AW_SCOPE_ROW] = 1, [AW_SCOPE_INNER] = 2};
     const struct {
         bool bad;
         const char *fault;
@@ -68,9 +81,9 @@ static const char *fault_of(const struct aw_route *route)
         {route->scope == AW_SCOPE_MISSING, "no scope"},
         {route->permission == AW_PUBLIC && route->scope != AW_SCOPE_NONE,
          "public, but with a scope"},
-        {has_id != (route->scope == AW_SCOPE_COMPANY || route->scope == AW_SCOPE_ROW),
+        {aw_route_holes(route, NULL, NULL) != holes[route->scope],
          "the path and the scope disagree about {id}"},
-        {route->scope == AW_SCOPE_ROW && !route->object, "the scope needs an object"},
+        {route->scope >= AW_SCOPE_ROW && !route->object, "the scope needs an object"},
         {route->scope == AW_SCOPE_QUERY && !has_param(route, "company_id"),
          "the scope needs company_id"},
         {writes(route) && !route->body, "no body schema"},

@@ -48,6 +48,22 @@ static bool check_free(struct aw_tx *tx, const struct aw_api_key *row, struct aw
     return true;
 }
 
+static const char *where(const struct aw_api_key *row, struct aw_arena *arena)
+{
+    return aw_arena_printf(arena, "api_keys|%s|%s", row->company_id, row->id);
+}
+
+bool aw_api_key_plain(const struct aw_api_key *row, struct aw_sealer *sealer,
+                      struct aw_arena *arena, const char **key, struct aw_err *err)
+{
+    struct aw_bytes plain;
+    if (!aw_unseal(sealer, PURPOSE, where(row, arena), row->key_sealed, arena, &plain, err)) {
+        return false;
+    }
+    *key = (const char *)plain.ptr; /* it ends with a NUL */
+    return true;
+}
+
 static bool set_key(struct aw_tx *tx, struct aw_sealer *sealer, const char *key,
                     struct aw_api_key *row, struct aw_err *err)
 {
@@ -59,8 +75,7 @@ static bool set_key(struct aw_tx *tx, struct aw_sealer *sealer, const char *key,
         return true;
     }
     row->key_sha256 = hex;
-    const char *where = aw_arena_printf(arena, "api_keys|%s|%s", row->company_id, row->id);
-    row->key_sealed = aw_seal(sealer, PURPOSE, where, key, strlen(key), arena);
+    row->key_sealed = aw_seal(sealer, PURPOSE, where(row, arena), key, strlen(key), arena);
     return check_free(tx, row, err);
 }
 

@@ -1,6 +1,6 @@
 /* api_keys.h - keys of the webhook: found by SHA-256, kept sealed too (ruling 16).
  * Threads: aw_api_key_save on the writer thread, the rest any. Errors: INVALID api_key.format,
- * CONFLICT api_key.taken (another company or name has it), store codes. */
+ * CONFLICT api_key.taken (another company or name has it), crypto and store codes. */
 #ifndef AW_DOMAIN_API_KEYS_H
 #define AW_DOMAIN_API_KEYS_H
 
@@ -20,5 +20,8 @@ AW_MUST_CHECK bool aw_api_key_save(struct aw_tx *tx, struct aw_sealer *sealer,
                                    const struct aw_api_key *want, const char *key,
                                    const struct aw_act *act, const char **made,
                                    enum aw_saved *saved, struct aw_err *err);
+/* The key itself, out of its sealed form. */
+AW_MUST_CHECK bool aw_api_key_plain(const struct aw_api_key *row, struct aw_sealer *sealer,
+                                    struct aw_arena *arena, const char **key, struct aw_err *err);
 
 #endif
