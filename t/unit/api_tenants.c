@@ -3,7 +3,7 @@
 #include "worker/api/dispatch.h"
 
 static struct kit kit;
-static const char *acme_alert, *acme_incident, *acme_key;
+static const char *acme_alert, *acme_incident, *acme_key, *acme_letter;
 
 static struct answer post(const char *path, const char *token)
 {
@@ -37,6 +37,8 @@ static int open_all(void **state)
     answer = kit_get(&kit, "/api/companies/acme/api-keys", kit_token(&kit, "boss@acme.test"));
     acme_key = kit_text(kit_json(&kit, &answer), "0/id");
     assert_int_equal(strlen(acme_key), AW_ID_TEXT);
+    acme_letter = kit_letter(&kit, (struct kit_letter){.company = "acme", .signature = "lost"});
+    kit_letter(&kit, (struct kit_letter){.company = "globex", .signature = "lost"});
     return 0;
 }
 
@@ -73,7 +75,8 @@ static const char *acme_id(const struct aw_route *route)
         const char *id;
     } rows[] = {{&aw_incident_schema, acme_incident},
                 {&aw_alert_schema, acme_alert},
-                {&aw_api_key_schema, acme_key}};
+                {&aw_api_key_schema, acme_key},
+                {&aw_dead_letter_schema, acme_letter}};
     if (route->scope < AW_SCOPE_ROW) {
         return "acme";
     }
@@ -208,6 +211,9 @@ static const struct {
     {"GET", "/api/incidents/{id}/alerts", "VTCA"},
     {"POST", "/api/incidents/correlate", "TCA"},
     {"PUT", "/api/incidents/{id}/status", "TCA"},
+    {"GET", "/api/dead-letters", "CA"},
+    {"POST", "/api/dead-letters/{id}/retry", "CA"},
+    {"POST", "/api/dead-letters/{id}/discard", "CA"},
     {"GET", "/api/events", "VTCA"},
 };
 
