@@ -73,7 +73,7 @@ for my $n (1 .. 3) {
     is(send_alert(message => "it is down, $n")->{status}, 200, 'a critical one');
 }
 $stack->drained;
-fits('GET', $_, $stack->api('GET', $_)) for '/api/alerts', '/api/alerts?limit=2', '/api/dead-letters', '/api/dead-letters?limit=2', '/api/incidents', '/api/incidents?limit=2',
+fits('GET', $_, $stack->api('GET', $_)) for '/api/alerts', '/api/alerts?limit=2', '/api/dead-letters', '/api/dead-letters?limit=2', '/api/notifications', '/api/notifications?limit=2', '/api/incidents', '/api/incidents?limit=2',
     '/api/companies', '/api/companies?limit=1', "/api/companies/$company", "/api/companies/$company/assets",
     "/api/companies/$company/correlation-config", "/api/companies/$company/rate-limit",
     "/api/companies/$company/webhook-security", "/api/companies/$company/api-keys", '/api/auth/me', '/api/events', '/api/events?limit=1', '/healthz', '/readyz';
@@ -98,6 +98,12 @@ is($reply->{json}{time_window_minutes}, 10, 'the configuration is changed');
 $reply = $stack->api('POST', "/api/incidents/correlate?company_id=$company");
 fits('POST', '/api/incidents/correlate', $reply);
 is(join(',', sort keys %{ $reply->{json} }), 'alerts_correlated,incidents_created,incidents_updated', 'and nothing else');
+
+# The bell rang once for the three critical ones, and is read.
+my ($bell) = @{ $stack->api('GET', '/api/notifications?read=false')->{json} };
+is("$bell->{type} $bell->{count}", 'critical_alert 3', 'one notification for all of a kind');
+fits('PUT', $_, $stack->api('PUT', $_)) for "/api/notifications/$bell->{id}/read", "/api/notifications/read-all?company_id=$company";
+is(scalar @{ $stack->api('GET', '/api/notifications?read=false')->{json} }, 0, 'nothing is unread');
 
 # An incident is worked on.
 $reply = $stack->api('PUT', "/api/incidents/$id/status", { status => 'in_progress' });

@@ -7,6 +7,7 @@
 
 #include "src/aw_id.h"
 #include "worker/domain/dead_letters.h"
+#include "worker/domain/notifications.h"
 #include "worker/domain/save.h"
 
 struct kit_alert {
@@ -46,6 +47,30 @@ static inline const char *kit_alert(struct kit *kit, struct kit_alert in)
     struct aw_err err = {0};
     KIT_OK(aw_writer_run(kit->writer, "kit.alert", kit_insert_alert, &in, AW_ONCE, &err), err);
     return aw_arena_str(kit->arena, in.id);
+}
+
+static inline bool kit_insert_ring(struct aw_tx *tx, void *arg, struct aw_err *err)
+{
+    const struct kit_alert *in = arg;
+    struct aw_news news = {.arena = aw_tx_arena(tx)};
+    const struct aw_alert alert = {.id = in->id,
+                                   .company_id = in->company,
+                                   .asset_name = in->asset,
+                                   .signature = in->signature,
+                                   .severity = in->severity,
+                                   .message = "m",
+                                   .created_at = aw_clock_wall_ms() - in->age_ms};
+    const struct aw_alert *alerts[] = {&alert};
+    return aw_notifications_ring(tx, alerts, 1, &news, err) &&
+           aw_events_add(tx, news.v, news.n, err);
+}
+
+/* Rings the bell as an alert of this kind does; returns the notification's id. */
+static inline const char *kit_ring(struct kit *kit, struct kit_alert in)
+{
+    struct aw_err err = {0};
+    KIT_OK(aw_writer_run(kit->writer, "kit.ring", kit_insert_ring, &in, AW_ONCE, &err), err);
+    return aw_notification_id(in.company, in.asset, in.signature, in.severity, kit->arena);
 }
 
 struct kit_letter {

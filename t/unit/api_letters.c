@@ -167,6 +167,57 @@ static void what_still_cannot_be_read_stays(void **state)
     assert_int_equal(ask("POST", path_of(id, "discard"), boss).status, 200);
 }
 
+/* --- the bell --- */
+
+static size_t unread(const char *token)
+{
+    struct answer answer = kit_get(&kit, "/api/notifications?read=false", token);
+    assert_int_equal(answer.status, 200);
+    return kit_count(kit_json(&kit, &answer));
+}
+
+static void the_bell_is_read(void **state)
+{
+    (void)state;
+    const char *kinds[] = {"one", "two", "three"};
+    const char *id = NULL;
+    for (int i = 0; i < 3; i++) {
+        id = kit_ring(&kit, (struct kit_alert){"acme", "srv-1", kinds[i], i ? AW_HIGH : AW_CRITICAL,
+                                               1000 * i, ""});
+        kit_ring(&kit, (struct kit_alert){"globex", "srv-9", kinds[i], AW_HIGH, 0, ""});
+    }
+    kit_ring(&kit, (struct kit_alert){"acme", "srv-1", "three", AW_HIGH, 0, ""});
+    struct answer answer = kit_get(&kit, "/api/notifications", boss);
+    const struct aw_node *list = kit_json(&kit, &answer);
+    assert_int_equal(kit_count(list), 3);
+    assert_string_equal(kit_text(list, "0/signature"), "one");
+    assert_string_equal(kit_text(list, "2/count"), "2");
+    assert_string_equal(kit_text(list, "2/read"), "false");
+    answer = kit_get(&kit, "/api/notifications?severity=critical", boss);
+    assert_int_equal(kit_count(kit_json(&kit, &answer)), 1);
+    answer = kit_get(&kit, "/api/notifications?read=no", boss);
+    assert_int_equal(answer.status, 422);
+    const char *path = aw_arena_printf(kit.arena, "/api/notifications/%s/read", id);
+    assert_int_equal(ask("PUT", path, other).status, 404);
+    assert_int_equal(unread(boss), 3);
+    answer = ask("PUT", path, boss);
+    assert_int_equal(answer.status, 200);
+    assert_string_equal(kit_text(kit_json(&kit, &answer), "read"), "true");
+    const char *etag = kit_header(&kit, &answer, "ETag");
+    answer = ask("PUT", path, boss);
+    assert_string_equal(kit_header(&kit, &answer, "ETag"), etag);
+    assert_int_equal(unread(boss), 2);
+    const char *all = "/api/notifications/read-all?company_id=acme";
+    assert_int_equal(ask("PUT", all, other).status, 404);
+    assert_int_equal(ask("PUT", "/api/notifications/read-all", boss).status, 422);
+    /* an admin sees both companies, and marks the one that he names */
+    answer = ask("PUT", all, admin);
+    assert_string_equal(answer.body, "{\"marked\":2,\"more\":false}");
+    assert_int_equal(unread(boss), 0);
+    assert_int_equal(unread(other), 3);
+    assert_int_equal(unread(admin), 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +226,7 @@ int main(void)
         cmocka_unit_test(of_several_retries_at_once_one_succeeds),
         cmocka_unit_test(a_delivery_that_came_another_way_is_no_second_alert),
         cmocka_unit_test(what_still_cannot_be_read_stays),
+        cmocka_unit_test(the_bell_is_read),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, open_all, close_all);

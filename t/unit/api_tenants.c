@@ -3,7 +3,7 @@
 #include "worker/api/dispatch.h"
 
 static struct kit kit;
-static const char *acme_alert, *acme_incident, *acme_key, *acme_letter;
+static const char *acme_alert, *acme_incident, *acme_key, *acme_letter, *acme_bell;
 
 static struct answer post(const char *path, const char *token)
 {
@@ -39,6 +39,8 @@ static int open_all(void **state)
     assert_int_equal(strlen(acme_key), AW_ID_TEXT);
     acme_letter = kit_letter(&kit, (struct kit_letter){.company = "acme", .signature = "lost"});
     kit_letter(&kit, (struct kit_letter){.company = "globex", .signature = "lost"});
+    acme_bell = kit_ring(&kit, (struct kit_alert){"acme", "srv-1", "ring", AW_HIGH, 0, ""});
+    kit_ring(&kit, (struct kit_alert){"globex", "srv-9", "ring", AW_HIGH, 0, ""});
     return 0;
 }
 
@@ -76,7 +78,8 @@ static const char *acme_id(const struct aw_route *route)
     } rows[] = {{&aw_incident_schema, acme_incident},
                 {&aw_alert_schema, acme_alert},
                 {&aw_api_key_schema, acme_key},
-                {&aw_dead_letter_schema, acme_letter}};
+                {&aw_dead_letter_schema, acme_letter},
+                {&aw_notification_schema, acme_bell}};
     if (route->scope < AW_SCOPE_ROW) {
         return "acme";
     }
@@ -214,6 +217,9 @@ static const struct {
     {"GET", "/api/dead-letters", "CA"},
     {"POST", "/api/dead-letters/{id}/retry", "CA"},
     {"POST", "/api/dead-letters/{id}/discard", "CA"},
+    {"GET", "/api/notifications", "VTCA"},
+    {"PUT", "/api/notifications/{id}/read", "TCA"},
+    {"PUT", "/api/notifications/read-all", "TCA"},
     {"GET", "/api/events", "VTCA"},
 };
 

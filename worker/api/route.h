@@ -80,7 +80,7 @@ size_t aw_route_holes(const struct aw_route *route, struct aw_arena *arena,
 /* A file's routes, ended by a NULL method. */
 extern const struct aw_route aw_status_routes[], aw_auth_routes[], aw_company_routes[],
     aw_api_key_routes[], aw_config_routes[], aw_alert_routes[], aw_incident_routes[],
-    aw_dead_letter_routes[], aw_event_routes[];
+    aw_dead_letter_routes[], aw_notification_routes[], aw_event_routes[];
 
 /* --- request --- */
 struct aw_pair {
