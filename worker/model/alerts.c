@@ -43,7 +43,7 @@ const struct aw_schema aw_alert_schema =
     AW_SCHEMA(aw_alert, "alerts", alert_fields, alert_indexes, AW_COUNT(alert_indexes),
               "one delivery of a monitoring tool");
 
-/* No index but the id: two of these rows are written for each alert. */
+/* Two of these rows are written for each alert. */
 static const struct aw_field delivery_fields[] = {
     AW_FIELD(aw_delivery_row, id, STR, .flags = AW_F_INTERNAL | AW_F_RANDOM,
              .doc = "base64url of the SHA-256 over company and identity, or company and signature"),
@@ -59,8 +59,13 @@ static const struct aw_field delivery_fields[] = {
     AW_FIELD(aw_delivery_row, counted, STRS, .flags = AW_F_INTERNAL,
              .doc = "queue id:seq, the highest counted seq of each queue"),
 };
+/* For retention, where the store does not keep the order of arrival itself. */
+static const struct aw_index delivery_indexes[] = {
+    {"received", {"received_at", "id"}, false},
+};
 const struct aw_schema aw_delivery_schema =
-    AW_SCHEMA(aw_delivery_row, "deliveries", delivery_fields, NULL, 0,
+    AW_SCHEMA(aw_delivery_row, "deliveries", delivery_fields, delivery_indexes,
+              AW_COUNT(delivery_indexes),
               "what is already known of deliveries, for as long as a repeat may come");
 
 static const struct aw_field alias_fields[] = {

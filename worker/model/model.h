@@ -9,7 +9,7 @@
 #include "worker/base/field.h"
 
 /* A flag of the field "id": ids are random and rows many, so the store keeps them in the order of arrival and finds
- * them by id in units of work; reading them by id elsewhere is slow. */
+ * them by id in units of work; reading them by id elsewhere is slow. A store that keeps that order makes unique indexes only. */
 #define AW_F_RANDOM (1u << 16)
 /* A flag of STR fields that hold UUIDs, lower-case, with few exceptions: a store may keep those in 16 bytes and sort
  * them behind other texts. */

@@ -39,6 +39,11 @@ struct aw_driver {
     /* each() may read through the same reader, and may reset the arena before it returns */
     bool (*each)(void *reader, const struct aw_query *query, struct aw_arena *arena,
                  bool (*each)(void *arg, void *row), void *arg, struct aw_err *err);
+    /* Rows of an AW_F_RANDOM collection in the order of arrival, behind *place (0 = the first), which becomes that of
+     * the last one. NULL: the driver keeps no such order. */
+    bool (*walk)(void *reader, const struct aw_schema *schema, int64_t *place, size_t limit,
+                 struct aw_arena *arena, bool (*each)(void *arg, void *row), void *arg,
+                 struct aw_err *err);
     bool (*count)(void *reader, const struct aw_query *query, int64_t *count, struct aw_err *err);
     /* All or nothing and durable. CONFLICT when an expectation fails, UNAVAILABLE when the outcome is "not done, try
      * the unit again"; an unknown outcome is found out by the driver itself before it answers. */

@@ -1,5 +1,6 @@
 #include "worker/store/store.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -202,6 +203,56 @@ bool aw_store_count(struct aw_reader *reader, const struct aw_scope *scope,
     }
     bool ok = reader->store->driver->count(reader->self, &scoped, count, err);
     log_slow("count", query, began_ms);
+    return ok;
+}
+
+/* By id or by the field: the place is what the last row says. */
+static bool walk_by_field(struct aw_reader *reader, const struct aw_schema *schema,
+                          const char *order, struct aw_place *place, size_t limit,
+                          struct aw_arena *arena, struct collector *found, struct aw_err *err)
+{
+    struct aw_query query = {.schema = schema, .sort = order, .limit = limit};
+    if (place->id[0] != '\0') {
+        query.after_id = place->id;
+        query.after_number = place->number;
+    }
+    if (!reader->store->driver->each(reader->self, &query, arena, collect, found, err)) {
+        return false;
+    }
+    if (found->n > 0) {
+        const void *last = found->v[found->n - 1];
+        snprintf(place->id, sizeof(place->id), "%s",
+                 *(const char *const *)aw_field_at(&schema->fields[0], last));
+        if (order != NULL) {
+            const struct aw_field *field = aw_schema_field(schema, order, strlen(order));
+            place->number = aw_field_number(field, last);
+        }
+    }
+    return true;
+}
+
+bool aw_store_walk(struct aw_reader *reader, const struct aw_scope *scope,
+                   const struct aw_schema *schema, const char *order, struct aw_place *place,
+                   size_t limit, struct aw_arena *arena, struct aw_rows *rows, bool *more,
+                   struct aw_err *err)
+{
+    const struct aw_driver *driver = reader->store->driver;
+    struct collector found = {.v = NULL};
+    bool by_arrival = driver->walk != NULL && (schema->fields[0].flags & AW_F_RANDOM) != 0;
+    *rows = (struct aw_rows){.v = NULL};
+    bool ok = by_arrival ? driver->walk(reader->self, schema, &place->number, limit, arena, collect,
+                                        &found, err)
+                         : walk_by_field(reader, schema, order, place, limit, arena, &found, err);
+    *more = found.n == limit;
+    if (ok && found.n > 0) {
+        rows->v = AW_NEW_N(arena, void *, found.n);
+        for (size_t i = 0; i < found.n; i++) {
+            if (aw_store_row_in_scope(scope, schema, found.v[i])) {
+                rows->v[rows->n++] = found.v[i];
+            }
+        }
+    }
+    free(found.v);
     return ok;
 }
 

@@ -207,6 +207,13 @@ static bool sqlite_each(void *reader, const struct aw_query *query, struct aw_ar
     return aw_sqlite_each(reader, query, arena, each, arg, err);
 }
 
+static bool sqlite_walk(void *reader, const struct aw_schema *schema, int64_t *place, size_t limit,
+                        struct aw_arena *arena, bool (*each)(void *arg, void *row), void *arg,
+                        struct aw_err *err)
+{
+    return aw_sqlite_walk(reader, schema, place, limit, arena, each, arg, err);
+}
+
 static bool sqlite_count(void *reader, const struct aw_query *query, int64_t *count,
                          struct aw_err *err)
 {
@@ -357,6 +364,7 @@ const struct aw_driver aw_driver_sqlite = {
     .write_reader = sqlite_write_reader,
     .get_many = sqlite_get_many,
     .each = sqlite_each,
+    .walk = sqlite_walk,
     .count = sqlite_count,
     .commit = sqlite_commit,
     .idle = sqlite_idle,

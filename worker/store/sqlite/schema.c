@@ -163,7 +163,10 @@ static bool create_all(struct aw_sqlite_conn *conn, const struct aw_schema *cons
         ok = exec_text(conn, &sql, err) && add_missing_columns(conn, *schemas, err) &&
              (!aw_arrival_is(*schemas) || aw_arrival_create(conn, *schemas, err));
         for (size_t i = 0; i < (*schemas)->index_count && ok; i++) {
-            ok = create_index(conn, *schemas, &(*schemas)->indexes[i], err);
+            const struct aw_index *index = &(*schemas)->indexes[i];
+            /* Rows with random ids are found by id and walked in the order of arrival. */
+            ok = (aw_arrival_is(*schemas) && !index->unique) ||
+                 create_index(conn, *schemas, index, err);
         }
     }
     return ok;

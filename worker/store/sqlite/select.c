@@ -240,6 +240,39 @@ bool aw_sqlite_each(struct aw_sqlite_conn *conn, const struct aw_query *query,
     return ok;
 }
 
+static void walk_text(const struct aw_schema *schema, struct aw_str *sql)
+{
+    aw_str_add(sql, "SELECT ");
+    aw_sqlite_columns(schema, sql);
+    aw_str_printf(sql,
+                  "," AW_ARRIVAL_COLUMN " FROM \"%s\" WHERE " AW_ARRIVAL_COLUMN
+                  ">? ORDER BY " AW_ARRIVAL_COLUMN " LIMIT ?",
+                  schema->name);
+}
+
+bool aw_sqlite_walk(struct aw_sqlite_conn *conn, const struct aw_schema *schema, int64_t *place,
+                    size_t limit, struct aw_arena *arena, bool (*each)(void *arg, void *row),
+                    void *arg, struct aw_err *err)
+{
+    struct aw_sqlite_stmt stmt;
+    if (!ready(conn, err) || !aw_sqlite_take_verb(conn, schema, walk_text, &stmt, err)) {
+        return false;
+    }
+    sqlite3_bind_int64(stmt.stmt, 1, *place);
+    sqlite3_bind_int64(stmt.stmt, 2, (int64_t)limit);
+    int rc = SQLITE_ROW;
+    bool ok = true, more = true;
+    while (ok && more && (rc = sqlite3_step(stmt.stmt)) == SQLITE_ROW) {
+        void *row = NULL;
+        ok = aw_sqlite_read_row(stmt.stmt, schema, arena, &row, err);
+        *place = sqlite3_column_int64(stmt.stmt, (int)schema->n);
+        more = ok && each(arg, row);
+    }
+    ok = ok && (rc == SQLITE_ROW || rc == SQLITE_DONE || aw_sqlite_fail(conn, "walking", err));
+    aw_sqlite_give(&stmt);
+    return ok;
+}
+
 bool aw_sqlite_count(struct aw_sqlite_conn *conn, const struct aw_query *query, int64_t *count,
                      struct aw_err *err)
 {
