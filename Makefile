@@ -34,7 +34,7 @@ objs = $(patsubst %.c,$B/%.o,$(wildcard $(1)))
 SRC    := $(call objs,src/aw_*.c)
 BASE   := $(call objs,worker/base/*.c) $(SRC)
 STORE  := $(call objs,worker/model/*.c worker/store/*.c worker/store/*/*.c) $(BASE)
-UPPER  := $(call objs,worker/domain/*.c worker/pipeline/*.c worker/api/*.c) $(STORE)
+UPPER  := $(call objs,worker/domain/*.c worker/pipeline/*.c worker/api/*.c worker/jobs/*.c) $(STORE)
 TOP    := $(call objs,worker/*.c) $(UPPER)
 
 .PHONY: print-cflags tools all module worker test run bench asan tsan fuzz lint format docs install clean unit

@@ -10,6 +10,7 @@
 #include "worker/base/log.h"
 #include "worker/base/thread.h"
 #include "worker/domain/edge_publish.h"
+#include "worker/jobs/jobs.h"
 #include "worker/pipeline/poison.h"
 
 struct app {
@@ -25,6 +26,7 @@ struct app {
     struct aw_queues *queues;
     struct aw_api *api;
     struct aw_admin *admin;
+    struct aw_jobs *jobs;
 };
 
 static void reload(struct app *app)
@@ -156,6 +158,24 @@ static void stop_admin(struct app *app)
     aw_admin_stop(&app->admin);
 }
 
+static bool oldest_record(void *arg, int64_t now_ms, int64_t *oldest_ms)
+{
+    return aw_queues_oldest(((struct app *)arg)->queues, now_ms, oldest_ms);
+}
+static bool start_jobs(struct app *app, struct aw_err *err)
+{
+    struct aw_jobs_deps deps = {.store = app->store,
+                                .writer = app->writer,
+                                .app = app,
+                                .oldest = oldest_record};
+
+    return aw_jobs_start(&app->options->jobs, &deps, &app->jobs, err);
+}
+static void stop_jobs(struct app *app)
+{
+    aw_jobs_stop(&app->jobs);
+}
+
 /* Started from the top, stopped from the bottom; a stop copes with what its start left half done.
  */
 static const struct {
@@ -165,7 +185,7 @@ static const struct {
 } units[] = {
     {"store", start_store, stop_store},    {"writer", start_writer, stop_writer},
     {"queues", start_queues, stop_queues}, {"api", start_api, stop_api},
-    {"admin", start_admin, stop_admin},
+    {"admin", start_admin, stop_admin},    {"jobs", start_jobs, stop_jobs},
 };
 
 static bool serve(struct app *app, struct aw_err *err)

@@ -47,11 +47,14 @@ static const struct aw_field store_fields[] = {
 const struct aw_schema aw_store_conf_schema =
     AW_SCHEMA(aw_store_conf, "store", store_fields, .doc = "where alerts and incidents are kept");
 
-static void sections_of(struct aw_options *options, struct aw_conf_section out[3])
+enum { SECTIONS = 4 };
+
+static void sections_of(struct aw_options *options, struct aw_conf_section out[SECTIONS])
 {
     out[0] = (struct aw_conf_section){"worker", &aw_worker_conf_schema, &options->worker};
     out[1] = (struct aw_conf_section){"store", &aw_store_conf_schema, &options->store};
     out[2] = (struct aw_conf_section){"api", &aw_api_conf_schema, &options->api};
+    out[3] = (struct aw_conf_section){"jobs", &aw_jobs_conf_schema, &options->jobs};
 }
 
 static bool check_store(const struct aw_store_conf *store, struct aw_err *err)
@@ -75,7 +78,7 @@ static bool check_store(const struct aw_store_conf *store, struct aw_err *err)
 bool aw_options_load(const char *path, struct aw_arena *arena, struct aw_options *options,
                      struct aw_err *err)
 {
-    struct aw_conf_section sections[3];
+    struct aw_conf_section sections[SECTIONS];
 
     memset(options, 0, sizeof(*options));
     sections_of(options, sections);
@@ -86,7 +89,7 @@ bool aw_options_load(const char *path, struct aw_arena *arena, struct aw_options
 void aw_options_print(struct aw_str *out)
 {
     struct aw_options options;
-    struct aw_conf_section sections[3];
+    struct aw_conf_section sections[SECTIONS];
 
     memset(&options, 0, sizeof(options));
     sections_of(&options, sections);

@@ -5,6 +5,7 @@
 
 #include "worker/api/api.h"
 #include "worker/base/conf.h"
+#include "worker/jobs/jobs.h"
 #include "worker/store/store.h"
 
 #define AW_CONF_DEFAULT "/etc/alertwhisper/alertwhisper.conf"
@@ -26,6 +27,7 @@ struct aw_options {
     struct aw_worker_conf worker;
     struct aw_store_conf store;
     struct aw_api_conf api;
+    struct aw_jobs_conf jobs;
 };
 /* Fills options from the file; strings live in the arena. */
 AW_MUST_CHECK bool aw_options_load(const char *path, struct aw_arena *arena,

@@ -126,6 +126,31 @@ size_t aw_queues_report(struct aw_queues *queues, struct aw_api_queue out[AW_API
     return queues->n;
 }
 
+bool aw_queues_oldest(struct aw_queues *queues, int64_t now_ms, int64_t *oldest_ms)
+{
+    *oldest_ms = now_ms;
+    for (size_t i = 0; i < queues->n; i++) {
+        struct one_queue *one = &queues->v[i];
+        struct aw_err err;
+        uint64_t received_ms;
+
+        pthread_mutex_lock(&queues->lock);
+        bool attached = one->attached;
+        pthread_mutex_unlock(&queues->lock);
+        if (!attached) {
+            return false;
+        }
+        if (!aw_queue_oldest(&one->queue, &received_ms, &err)) {
+            aw_log(AW_LOG_WARN, "queue.oldest_unknown", AW_S("path", one->path), AW_E(&err));
+            return false;
+        }
+        if (received_ms != 0 && (int64_t)received_ms < *oldest_ms) {
+            *oldest_ms = (int64_t)received_ms;
+        }
+    }
+    return true;
+}
+
 bool aw_queues_stop(struct aw_queues *queues, int64_t grace_ms)
 {
     return queues->drain == NULL || aw_drain_stop(&queues->drain, grace_ms);

@@ -17,6 +17,10 @@ struct aw_queues *aw_queues_create(struct aw_strs paths, struct aw_writer *write
  */
 AW_MUST_CHECK bool aw_queues_tick(struct aw_queues *queues, struct aw_err *err);
 size_t aw_queues_report(struct aw_queues *queues, struct aw_api_queue out[AW_API_QUEUES]);
+/* Received time of the oldest record that can still come out of any of them, also after a power cut; now_ms when there
+ * is none. False: a file is not attached or not readable just now. Syncs the files: blocks. Any thread between create
+ * and stop. */
+AW_MUST_CHECK bool aw_queues_oldest(struct aw_queues *queues, int64_t now_ms, int64_t *oldest_ms);
 /* Drains for at most grace_ms. Returns whether everything was drained; a batch that waits for a store that is down goes
  * on waiting until the writer has stopped. */
 bool aw_queues_stop(struct aw_queues *queues, int64_t grace_ms);
