@@ -190,7 +190,7 @@ static void events_go_and_the_stream_tells(void **state)
     assert_int_equal(page.n, 1);
     /* All of them: the head stays where it is. */
     assert_true(run_at(kit, &aw_retention_events, KIT_NOW + 400 * day) > 0);
-    assert_int_equal(kit_count(kit, &aw_event_schema), 0);
+    assert_int_equal(kit_count(kit, &aw_event_run_schema), 0);
     events_after(kit, old.v[before - 1]->id, &end);
     assert_false(end.lost);
     events_after(kit, old.v[before - 2]->id, &page);

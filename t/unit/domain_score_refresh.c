@@ -72,7 +72,7 @@ static void every_step_is_exact_and_small(void **state)
     }
     assert_int_equal(written, N * 10); /* each incident once an hour, ten times */
     assert_int_equal(refresh(kit, since, since + 30 * hour), 0);
-    assert_int_equal(kit_count(kit, &aw_event_schema), 0);
+    assert_int_equal(kit_count(kit, &aw_event_run_schema), 0);
 }
 
 static void a_long_sleep_is_made_up_for(void **state)

@@ -42,7 +42,7 @@ static enum aw_retention_verdict judge_long(const void *row,
 static enum aw_retention_verdict judge_event(const void *row_,
                                              const struct aw_retention_limits *limits)
 {
-    const struct aw_event *row = row_;
+    const struct aw_event_run *row = row_;
     int64_t age = limits->now_ms - row->created_at;
     return age > limits->event_ms ? AW_RETENTION_OVER
            : age < 0              ? AW_RETENTION_STAYS
@@ -66,7 +66,7 @@ const struct aw_retention_rule aw_retention_short_deliveries = {.schema = &aw_de
                                                                 .judge = judge_short,
                                                                 .of_records = true,
                                                                 .goes_on = true};
-const struct aw_retention_rule aw_retention_events = {.schema = &aw_event_schema,
+const struct aw_retention_rule aw_retention_events = {.schema = &aw_event_run_schema,
                                                       .judge = judge_event};
 const struct aw_retention_rule aw_retention_notifications = {.schema = &aw_notification_schema,
                                                              .judge = judge_notification,
