@@ -132,28 +132,14 @@ static void tell(struct aw_news *news, const struct aw_retention_page *page, con
 
 bool aw_retention_unit(struct aw_tx *tx, void *arg, struct aw_err *err)
 {
-    struct aw_retention_page *page = arg;
+    const struct aw_retention_page *page = arg;
     const struct aw_schema *schema = page->rule->schema;
-    struct aw_arena *arena = aw_tx_arena(tx);
-    struct aw_news news = {.arena = arena};
-    const char **ids = AW_NEW_N(arena, const char *, page->n + 1);
-    void **rows = AW_NEW_N(arena, void *, page->n + 1);
+    struct aw_news news = {.arena = aw_tx_arena(tx)};
     for (size_t i = 0; i < page->n; i++) {
-        ids[i] = id_of(schema, page->rows[i]);
-    }
-    page->deleted = 0;
-    if (!aw_tx_get_many(tx, &aw_scope_all, schema, ids, page->n, rows, err)) {
-        return false;
-    }
-    for (size_t i = 0; i < page->n; i++) {
-        int64_t version = version_of(schema, page->rows[i]);
-        if (rows[i] == NULL || version_of(schema, rows[i]) != version) {
-            continue; /* changed since it was found */
-        }
-        aw_tx_delete(tx, schema, ids[i], version);
-        page->deleted++;
+        const void *row = page->rows[i];
+        aw_tx_delete(tx, schema, id_of(schema, row), version_of(schema, row));
         if (page->rule->news != NULL) {
-            tell(&news, page, rows[i]);
+            tell(&news, page, row);
         }
     }
     return aw_events_add(tx, news.v, news.n, err);

@@ -1,7 +1,7 @@
 /* retention.h - rows whose time is over: which they are, and their deletion in small units.
  *
- * A walk through the collection finds them (a reader, any thread); a unit deletes those of one page that are still as
- * they were found. A row of `deliveries` is over when no record that can still come may be a repeat of it (W8).
+ * A walk through the collection finds them (a reader, any thread); a unit deletes those of one page by the version
+ * that was found. A row of `deliveries` is over when no record that can still come may be a repeat of it (W8).
  * Threads: looking any, the unit on the writer thread. Owner: everything is in the arena given. Errors: store codes. */
 #ifndef AW_DOMAIN_RETENTION_H
 #define AW_DOMAIN_RETENTION_H
@@ -43,14 +43,14 @@ struct aw_retention_page {
     size_t n;
     bool more;      /* the walk goes on behind them */
     int64_t now_ms; /* of the news */
-    size_t deleted; /* out: by the last run of the unit */
 };
 /* Looks at one page behind *place and moves it. */
 AW_MUST_CHECK bool aw_retention_look(struct aw_reader *reader, const struct aw_retention_rule *rule,
                                      const struct aw_retention_limits *limits,
                                      struct aw_place *place, struct aw_arena *arena,
                                      struct aw_retention_page *page, struct aw_err *err);
-/* An aw_unit_fn over a struct aw_retention_page. */
+/* An aw_unit_fn over a struct aw_retention_page. CONFLICT, and nothing is deleted, when one of the rows was changed since
+ * it was found: look again. */
 AW_MUST_CHECK bool aw_retention_unit(struct aw_tx *tx, void *page, struct aw_err *err);
 
 #endif

@@ -21,6 +21,7 @@ bool aw_step_retention(struct aw_job_run *run, struct aw_err *err)
     const struct aw_retention_rule *rule = run->arg;
     struct aw_retention_page page;
     struct aw_reader *reader;
+    struct aw_place began;
     if (run->first && !begin_retention(run, rule)) {
         return true;
     }
@@ -32,11 +33,15 @@ bool aw_step_retention(struct aw_job_run *run, struct aw_err *err)
     if (!aw_store_read_begin(jobs->deps.store, &reader, err)) {
         return false;
     }
+    began = run->place;
     bool ok = aw_retention_look(reader, rule, &limits, &run->place, run->arena, &page, err);
     aw_store_read_end(&reader);
     if (ok && page.n > 0) {
         ok = aw_writer_run(jobs->deps.writer, "retention", aw_retention_unit, &page, AW_ONCE, err);
-        run->rows = (int64_t)page.deleted;
+        run->rows = ok ? (int64_t)page.n : 0;
+    }
+    if (!ok) {
+        run->place = began;
     }
     run->more = page.more;
     return ok;
