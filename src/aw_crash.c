@@ -7,22 +7,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 bool (*aw_crash_sync)(int fd);
 
 static char armed_name[64];
 static _Atomic long armed_count;
-static _Atomic bool is_armed;
+static _Atomic bool is_armed, hangs;
 
 void aw_crash_arm(const char *spec)
 {
     armed_name[0] = '\0';
     long count = 1;
+    atomic_store(&hangs, false);
     if (spec != NULL) {
         size_t len = strcspn(spec, ":");
         snprintf(armed_name, sizeof(armed_name), "%.*s", (int)len, spec);
         if (spec[len] == ':') {
-            count = strtol(spec + len + 1, NULL, 10);
+            char *end;
+            count = strtol(spec + len + 1, &end, 10);
+            atomic_store(&hangs, strcmp(end, ":hang") == 0);
         }
     }
     atomic_store(&armed_count, count);
@@ -36,6 +40,9 @@ void aw_crash_point(const char *name)
     }
     if (armed_name[0] != '\0' && strcmp(armed_name, name) == 0 &&
         atomic_fetch_sub(&armed_count, 1) == 1) {
+        while (atomic_load(&hangs)) {
+            (void)pause();
+        }
         raise(SIGKILL);
     }
 }

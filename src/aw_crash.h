@@ -1,9 +1,9 @@
-/* aw_crash.h - test builds only (-DAW_CRASH_POINTS): being killed at a named point, and failing
- * syncs.
+/* aw_crash.h - test builds only (-DAW_CRASH_POINTS): being killed or hanging at a named point, and
+ * failing syncs.
  *
- * AW_CRASH("unit.act.when") marks a point. AW_CRASH_AT="name[:count]" in the environment, read
- * once, or aw_crash_arm() makes the process raise SIGKILL when it reaches that point for the
- * count-th time (default 1). Threads: a process-wide count; arm before threads start. */
+ * AW_CRASH("unit.act.when") marks a point. AW_CRASH_AT="name[:count[:hang]]" in the environment,
+ * read once, or aw_crash_arm() makes the process raise SIGKILL, or the thread hang for ever, when
+ * it reaches that point for the count-th time (default 1). Threads: a process-wide count; arm before threads start. */
 #ifndef AW_CRASH_H
 #define AW_CRASH_H
 
@@ -11,7 +11,7 @@
 
 #ifdef AW_CRASH_POINTS
 
-/* "name", "name:count" or NULL (no point); replaces what the environment said. */
+/* "name", "name:count", "name:count:hang" or NULL (no point); replaces what the environment said. */
 void aw_crash_arm(const char *spec);
 /* Names of all points that are linked in; a name used at several places is there several times. */
 const char *const *aw_crash_names(size_t *count);

@@ -12,6 +12,7 @@
 #include "worker/domain/edge_publish.h"
 #include "worker/jobs/jobs.h"
 #include "worker/pipeline/poison.h"
+#include "worker/pipeline/watchdog.h"
 
 struct app {
     const char *path; /* of the configuration file */
@@ -23,6 +24,7 @@ struct app {
     struct aw_store *store;
     struct aw_writer *writer;
     struct aw_edge_publisher *edge;
+    struct aw_watchdog *watchdog;
     struct aw_queues *queues;
     struct aw_api *api;
     struct aw_admin *admin;
@@ -113,12 +115,14 @@ static bool start_queues(struct app *app, struct aw_err *err)
 {
     aw_poison_guard();
     app->queues = aw_queues_create(app->options->worker.queues, app->writer);
-    return aw_queues_tick(app->queues, err);
+    return aw_watchdog_start(app->writer, app->options->worker.hang_ms, &app->watchdog, err) &&
+           aw_queues_tick(app->queues, err);
 }
 static void stop_queues(struct app *app)
 {
     app->drained =
         aw_queues_stop(app->queues, app->asked_to_stop ? app->options->worker.grace_ms : 0);
+    aw_watchdog_stop(&app->watchdog);
 }
 
 static size_t report_queues(void *arg, struct aw_api_queue out[AW_API_QUEUES])
@@ -194,6 +198,7 @@ static bool serve(struct app *app, struct aw_err *err)
            AW_S("store", aw_store_name(app->store)), AW_I("pid", getpid()));
     aw_notify("READY=1");
     while (!heard_stop(app, 250)) {
+        aw_notify("WATCHDOG=1");
         if (aw_writer_is_fenced(app->writer)) {
             return aw_fail(err, AW_ERR_FENCED, "app.fenced",
                            "another worker has taken over the store; this one ends so that its "

@@ -27,6 +27,10 @@ static const struct aw_field worker_fields[] = {
              .flags = AW_F_RELOAD, .doc = "least level that is written"),
     AW_FIELD(aw_worker_conf, grace_ms, I64, .dflt = "3000", .min = 0, .max = 60000,
              .doc = "milliseconds that SIGTERM leaves for draining the queues"),
+    AW_FIELD(aw_worker_conf, hang_ms, I64, .dflt = "30000", .min = 1000, .max = 3600000,
+             .doc = "milliseconds after which a worker that stands still over alerts, not over the "
+                    "store, ends to be started again; an alert that does so five times becomes a "
+                    "dead letter"),
 };
 const struct aw_schema aw_worker_conf_schema =
     AW_SCHEMA(aw_worker_conf, "worker", worker_fields, .doc = "the worker itself");

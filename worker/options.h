@@ -19,6 +19,7 @@ struct aw_worker_conf {
     const char *log;          /* file, or "" for stderr */
     int log_level;
     int64_t grace_ms; /* for draining at SIGTERM */
+    int64_t hang_ms;  /* after which a record is to blame for a worker that stands still */
 };
 extern const struct aw_schema aw_worker_conf_schema;
 extern const struct aw_schema aw_store_conf_schema;

@@ -244,9 +244,9 @@ static void only_its_own_fault_is_a_try(void **state)
         pid_t child = fork();
         if (child == 0) {
             aw_poison_guard();
-            aw_poison_hold(records, 2);
+            aw_poison_hold(AW_WORK_UNIT, records, 2);
             if (cases[i].how == RELEASED) {
-                aw_poison_release();
+                aw_poison_release(AW_WORK_UNIT);
             }
             die(cases[i].how);
             _exit(0);

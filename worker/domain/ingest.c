@@ -117,6 +117,7 @@ static bool take_in(struct aw_ingest_run *run, const struct aw_ingest_batch *bat
 {
     struct aw_company_view *view = NULL;
     struct aw_dedupe_verdict verdict;
+    AW_CRASH("ingest.take_in");
     if (item->reason != NULL) {
         return put_away(run, item, item->reason, batch->now_ms, err);
     }

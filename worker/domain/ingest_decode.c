@@ -42,6 +42,7 @@ static void decode_body(struct aw_arena *arena, struct aw_ingest_item *item)
 void aw_ingest_decode(const struct aw_record_head *record, const char *queue,
                       struct aw_arena *arena, struct aw_ingest_item *item)
 {
+    AW_CRASH("ingest.decode");
     *item = (struct aw_ingest_item){.record = record,
                                     .queue = queue,
                                     .received_ms = (int64_t)record->received_ms};

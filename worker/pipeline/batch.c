@@ -43,9 +43,9 @@ static void decode(struct aw_batch *batch, const struct aw_batch_source *source,
                                         .reason = "it broke the worker"};
         return;
     }
-    aw_poison_hold(place, 1);
+    aw_poison_hold(AW_WORK_DECODE, place, 1);
     aw_ingest_decode(record, source->id, batch->arena, item);
-    aw_poison_release();
+    aw_poison_release(AW_WORK_DECODE);
 }
 
 /* Takes the next record of a source; false when there is none, or when it must wait for a batch of its own. */
@@ -84,14 +84,14 @@ static void released_by_unit(void *arg, bool committed)
 {
     (void)arg;
     (void)committed;
-    aw_poison_release();
+    aw_poison_release(AW_WORK_UNIT);
 }
 
 /* The records are held until the end of the commit: the store may break over them too. */
 static bool run_held(struct aw_tx *tx, void *arg, struct aw_err *err)
 {
     struct aw_batch *batch = arg;
-    aw_poison_hold(batch->records, batch->n);
+    aw_poison_hold(AW_WORK_UNIT, batch->records, batch->n);
     aw_tx_after(tx, released_by_unit, NULL);
     return aw_ingest_unit(tx, &batch->unit, err);
 }

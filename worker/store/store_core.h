@@ -23,6 +23,8 @@ struct aw_tx *aw_tx_create(struct aw_store *store);
 void aw_tx_destroy(struct aw_tx **tx);
 /* Commits what is buffered. CONFLICT store.conflict also when the unit contradicted itself. */
 AW_MUST_CHECK bool aw_tx_commit(struct aw_tx *tx, struct aw_err *err);
+/* From any thread: rises when a unit begins and ends to use the driver; odd = the driver is at work. */
+uint64_t aw_tx_turns(const struct aw_tx *tx);
 /* Bits of aw_model_schemas that are written. */
 uint64_t aw_tx_schemas(const struct aw_tx *tx);
 /* Tells the callbacks of aw_tx_after(), forgets everything, and is ready for the next unit. */

@@ -1,3 +1,4 @@
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,7 +46,8 @@ struct aw_tx {
     AW_VEC(struct entry *) entries; /* in the order of the first touch */
     AW_VEC(struct aw_write) writes;
     AW_VEC(struct after) afters;
-    bool contradiction; /* the unit wrote on a row that is not as it thinks */
+    bool contradiction;     /* the unit wrote on a row that is not as it thinks */
+    _Atomic uint64_t turns; /* calls of the driver begun and ended: odd = inside one */
 };
 
 struct aw_tx *aw_tx_create(struct aw_store *store)
@@ -247,8 +249,10 @@ static bool get_stored(struct aw_tx *tx, const struct aw_schema *schema, const c
                        size_t n, void **rows, struct aw_err *err)
 {
     const struct aw_driver *driver = tx->store->driver;
+    atomic_fetch_add(&tx->turns, 1);
     bool ok = n == 0 || driver->get_many(driver->write_reader(tx->store->self), schema, ids, n,
                                          tx->arena, rows, err);
+    atomic_fetch_add(&tx->turns, 1);
     if (ok) {
         remember_read(tx, schema, rows, n);
     }
@@ -361,8 +365,10 @@ bool aw_tx_find(struct aw_tx *tx, const struct aw_scope *scope, const struct aw_
     if (found.overlay != NULL && wider.limit != 0) {
         wider.limit += found.overlay->covering;
     }
+    atomic_fetch_add(&tx->turns, 1);
     bool ok = driver->each(driver->write_reader(tx->store->self), &wider, tx->arena, find_stored,
                            &found, err);
+    atomic_fetch_add(&tx->turns, 1);
     if (ok && found.overlay != NULL) {
         merge_buffered(tx, &match, &found);
     }
@@ -397,8 +403,16 @@ bool aw_tx_commit(struct aw_tx *tx, struct aw_err *err)
                                                           .stored = entry->stored};
         }
     }
-    return tx->writes.n == 0 ||
-           tx->store->driver->commit(tx->store->self, tx->writes.v, tx->writes.n, err);
+    atomic_fetch_add(&tx->turns, 1);
+    bool ok = tx->writes.n == 0 ||
+              tx->store->driver->commit(tx->store->self, tx->writes.v, tx->writes.n, err);
+    atomic_fetch_add(&tx->turns, 1);
+    return ok;
+}
+
+uint64_t aw_tx_turns(const struct aw_tx *tx)
+{
+    return atomic_load(&tx->turns);
 }
 
 uint64_t aw_tx_schemas(const struct aw_tx *tx)

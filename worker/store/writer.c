@@ -396,6 +396,11 @@ int64_t aw_writer_down_since(const struct aw_writer *writer)
     return since == 0 && hangs ? trying : since;
 }
 
+uint64_t aw_writer_turns(const struct aw_writer *writer)
+{
+    return aw_tx_turns(writer->tx);
+}
+
 bool aw_writer_is_fenced(const struct aw_writer *writer)
 {
     return atomic_load(&writer->fenced);

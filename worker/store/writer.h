@@ -28,6 +28,9 @@ AW_MUST_CHECK bool aw_writer_run(struct aw_writer *writer, const char *name, aw_
  * as a bit set over aw_model_schemas. One listener each of up to 4. */
 void aw_writer_listen(struct aw_writer *writer, void (*told)(void *arg, uint64_t schemas),
                       void *arg);
+/* Tells a unit that is stuck from a store that is: rises when a unit begins and ends to read or commit; odd = it waits
+ * for the store. */
+uint64_t aw_writer_turns(const struct aw_writer *writer);
 /* Is the store down just now, and since when (mono ms, 0 = up)? A unit that hangs for 5 s counts. */
 int64_t aw_writer_down_since(const struct aw_writer *writer);
 bool aw_writer_is_fenced(const struct aw_writer *writer);
