@@ -5,6 +5,8 @@
 
 #include "worker/base/clock.h"
 #include "worker/base/metrics.h"
+#include "worker/domain/incident_members.h"
+#include "worker/domain/incidents.h"
 #include "worker/domain/retention.h"
 #include "worker/domain/score.h"
 #include "worker/domain/score_refresh.h"
@@ -273,6 +275,49 @@ static void scores_are_refreshed_in_small_units(void **state)
     }
 }
 
+static bool resolve_unit(struct aw_tx *tx, void *arg, struct aw_err *err)
+{
+    struct aw_incident *incident;
+    const struct aw_incident_change change = {.scope = &aw_scope_all,
+                                              .id = arg,
+                                              .now_ms = KIT_NOW + 1000,
+                                              .set_status = true,
+                                              .status = AW_INCIDENT_RESOLVED};
+    return aw_incident_change(tx, &change, &incident, err);
+}
+
+static void members_of_two_incidents_follow(void **state)
+{
+    enum { N = 2400 };
+    struct line *line = *state;
+    struct kit *kit = line->kit;
+    struct aw_record_head *records[N];
+    struct aw_err err;
+    for (int i = 0; i < N; i++) {
+        records[i] =
+            kit_record(kit,
+                       &(struct kit_delivery){.asset = i % 2 == 0 ? "a" : "b",
+                                              .identity = aw_arena_printf(kit->arena, "d%d", i)});
+    }
+    (void)kit_ingest(kit, records, N);
+    struct aw_job_run run = run_of(line, NULL, KIT_NOW);
+    assert_int_equal(run_all(&run, aw_step_members), 0);
+    struct aw_rows rows = kit_all(kit, &aw_incident_schema);
+    assert_int_equal(rows.n, 2);
+    for (size_t i = 0; i < rows.n; i++) {
+        const struct aw_incident *incident = rows.v[i];
+        assert_true(aw_writer_run(line->writer, "test", resolve_unit,
+                                  (void *)(uintptr_t)incident->id, AW_ONCE, &err));
+    }
+    assert_int_equal(run_all(&run, aw_step_members), N - 2 * AW_MEMBERS_ROWS);
+    assert_int_equal(kit_count(kit, &aw_member_change_schema), 0);
+    rows = kit_all(kit, &aw_alert_schema);
+    for (size_t i = 0; i < rows.n; i++) {
+        assert_int_equal(((const struct aw_alert *)rows.v[i])->status, AW_ALERT_RESOLVED);
+    }
+    assert_int_equal(run_all(&run, aw_step_members), 0);
+}
+
 /* Starts, stops at once, and shows its figures from the beginning. */
 static void the_table_of_the_product(void **state)
 {
@@ -295,6 +340,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(nothing_runs_while_the_store_is_down, setup, teardown),
         cmocka_unit_test_setup_teardown(deliveries_wait_for_the_queues, setup, teardown),
         cmocka_unit_test_setup_teardown(scores_are_refreshed_in_small_units, setup, teardown),
+        cmocka_unit_test_setup_teardown(members_of_two_incidents_follow, setup, teardown),
         cmocka_unit_test_setup_teardown(the_table_of_the_product, setup, teardown),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -28,7 +28,7 @@ static void names_are_those_of_the_contract(void **state)
                                         "assets",      "api_keys",         "correlation_configs",
                                         "deliveries",  "aliases",          "dead_letters",
                                         "open_keys",   "events",           "meta",
-                                        "kept_replies"};
+                                        "kept_replies", "member_changes"};
     size_t n = 0;
     (void)state;
     for (; aw_model_schemas[n] != NULL; n++) {

@@ -4,6 +4,7 @@
 
 #include "correlation.h"
 #include "events.h"
+#include "incident_members.h"
 #include "open_keys.h"
 #include "save.h"
 #include "score.h"
@@ -24,27 +25,6 @@ bool aw_incident_may(enum aw_incident_status from, enum aw_incident_status to)
 }
 
 /* --- consequences --- */
-
-/* Every member gets the status. Clients know it from the incident's own event. */
-static bool set_members(struct aw_tx *tx, const struct aw_incident *incident, int status,
-                        int64_t now_ms, struct aw_err *err)
-{
-    struct aw_rows rows;
-    struct aw_query query = {.schema = &aw_alert_schema, .n = 2, .sort = "created_at"};
-    query.conds[0] = (struct aw_cond){.field = "incident_id", .op = AW_OP_EQ, .text = incident->id};
-    query.conds[1] =
-        (struct aw_cond){.field = "company_id", .op = AW_OP_EQ, .text = incident->company_id};
-    if (!aw_tx_find(tx, &aw_scope_all, &query, &rows, err)) {
-        return false;
-    }
-    for (size_t i = 0; i < rows.n; i++) {
-        struct aw_alert *alert = aw_arena_copy(aw_tx_arena(tx), rows.v[i], sizeof(*alert));
-        alert->status = status;
-        alert->updated_at = now_ms;
-        aw_tx_replace(tx, &aw_alert_schema, alert);
-    }
-    return true;
-}
 
 static bool close_keys(struct aw_tx *tx, const struct aw_incident *incident, struct aw_err *err)
 {
@@ -106,14 +86,14 @@ static bool set_status(struct aw_tx *tx, struct aw_incident *incident,
         incident->auto_remediated = change->self_healed;
         aw_correlation_forget(incident->company_id);
         return close_keys(tx, incident, err) &&
-               set_members(tx, incident, AW_ALERT_RESOLVED, change->now_ms, err);
+               aw_members_set(tx, incident, AW_ALERT_RESOLVED, change->now_ms, err);
     }
     if (from == AW_INCIDENT_RESOLVED) {
         incident->resolved_at = 0;
         incident->auto_remediated = false;
         aw_correlation_forget(incident->company_id);
         return open_own_key(tx, incident, err) &&
-               set_members(tx, incident, AW_ALERT_CORRELATED, change->now_ms, err);
+               aw_members_set(tx, incident, AW_ALERT_CORRELATED, change->now_ms, err);
     }
     return true;
 }

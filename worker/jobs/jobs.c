@@ -6,7 +6,7 @@
 #include "worker/base/alloc.h"
 #include "worker/domain/retention.h"
 
-enum { MINUTE_MS = 60000, HOUR_MS = 3600000, FIRST_MS = 30000 };
+enum { SECOND_MS = 1000, MINUTE_MS = 60000, HOUR_MS = 3600000, FIRST_MS = 30000 };
 
 static const struct aw_field conf_fields[] = {
     AW_FIELD(aw_jobs_conf, event_retention_days, I64, .dflt = "30", .min = 1, .max = 3650,
@@ -23,6 +23,7 @@ static const struct aw_job table[] = {
     {"short_deliveries", MINUTE_MS, aw_step_retention, &aw_retention_short_deliveries},
     {"events", 10 * MINUTE_MS, aw_step_retention, &aw_retention_events},
     {"notifications", HOUR_MS, aw_step_retention, &aw_retention_notifications},
+    {"members", SECOND_MS, aw_step_members, NULL},
     {"scores", MINUTE_MS, aw_step_scores, NULL},
 };
 

@@ -1,5 +1,5 @@
-/* jobs.h - what the worker does by itself from time to time: throws away rows whose time is over, refreshes the
- * scores that lists are sorted by.
+/* jobs.h - what the worker does by itself from time to time: throws away rows whose time is over, lets the
+ * alerts of large incidents follow, refreshes the scores that lists are sorted by.
  * Threads: start and stop from the main thread; one thread of its own. Errors: those of a thread that cannot start;
  * failures of jobs are logged and tried again. */
 #ifndef AW_JOBS_JOBS_H

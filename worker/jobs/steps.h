@@ -15,6 +15,7 @@ struct aw_jobs {
 
 /* arg: the struct aw_retention_rule. */
 AW_MUST_CHECK bool aw_step_retention(struct aw_job_run *run, struct aw_err *err);
+AW_MUST_CHECK bool aw_step_members(struct aw_job_run *run, struct aw_err *err);
 AW_MUST_CHECK bool aw_step_scores(struct aw_job_run *run, struct aw_err *err);
 
 #endif

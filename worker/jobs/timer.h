@@ -19,7 +19,8 @@ struct aw_job_run {
     /* the job's own, kept between steps and runs */
     struct aw_place place;
     size_t part;
-    int64_t mark_ms;
+    int64_t mark;
+    char note[64];
     bool changed; /* some step of this run */
     /* out; zeroed before each step */
     int64_t rows; /* that were changed */

@@ -49,6 +49,19 @@ const struct aw_schema aw_incident_schema =
     AW_SCHEMA(aw_incident, "incidents", incident_fields, incident_indexes,
               AW_COUNT(incident_indexes), "alerts of one asset and signature that belong together");
 
+static const struct aw_field member_change_fields[] = {
+    AW_FIELD(aw_member_change, id, STR, .flags = AW_F_INTERNAL, .doc = "id of the incident"),
+    AW_FIELD(aw_member_change, version, I64, .flags = AW_F_INTERNAL, .doc = "version of the row"),
+    AW_FIELD(aw_member_change, company_id, STR, .flags = AW_F_INTERNAL, .doc = "company"),
+    AW_FIELD(aw_member_change, status, ENUM, .flags = AW_F_INTERNAL, .arg = aw_alert_status_words,
+             .doc = "state that its alerts shall have"),
+    AW_FIELD(aw_member_change, created_at, TIME, .flags = AW_F_INTERNAL,
+             .doc = "when the incident changed"),
+};
+const struct aw_schema aw_member_change_schema =
+    AW_SCHEMA(aw_member_change, "member_changes", member_change_fields, NULL, 0,
+              "incidents whose alerts are still to follow their change of state");
+
 static const struct aw_field open_key_fields[] = {
     AW_FIELD(aw_open_key, id, STR, .flags = AW_F_INTERNAL, .doc = "company:hash of the key"),
     AW_FIELD(aw_open_key, version, I64, .flags = AW_F_INTERNAL, .doc = "version of the row"),

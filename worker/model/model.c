@@ -23,6 +23,7 @@ const struct aw_schema *const aw_model_schemas[] = {
     &aw_event_run_schema,
     &aw_audit_schema,
     &aw_kept_reply_schema,
+    &aw_member_change_schema,
     NULL,
 };
 

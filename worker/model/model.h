@@ -101,6 +101,16 @@ struct aw_incident {
 };
 extern const struct aw_schema aw_incident_schema;
 
+/* The alerts of an incident that are still to follow its change of state; one row per incident. */
+struct aw_member_change {
+    const char *id; /* of the incident */
+    int64_t version;
+    const char *company_id;
+    int status;         /* enum aw_alert_status that its alerts shall have */
+    int64_t created_at; /* when the incident changed */
+};
+extern const struct aw_schema aw_member_change_schema;
+
 /* W10: a row here means that an incident is open for the key. */
 struct aw_open_key {
     const char *id; /* company:base64url(hash of the key) */
