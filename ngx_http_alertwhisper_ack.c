@@ -225,18 +225,33 @@ ngx_http_alertwhisper_thread_done(ngx_event_t *ev)
 }
 
 
+/*
+ * What has gathered meanwhile goes to the pool thread before anybody is
+ * answered, so that the disk works while the answers are written
+ */
+
 static void
-ngx_http_alertwhisper_answer_batch(ngx_http_alertwhisper_main_conf_t *amcf)
+ngx_http_alertwhisper_answer_batch(
+    ngx_http_alertwhisper_main_conf_t *amcf)
 {
-    ngx_uint_t                    n;
-    ngx_queue_t                  *q;
+    ngx_queue_t                  *q, judged;
     ngx_connection_t             *c;
     ngx_http_request_t           *r;
     ngx_http_alertwhisper_ctx_t  *ctx;
 
-    for (n = amcf->nbatch; n; n--) {
+    ngx_queue_init(&judged);
 
+    for ( /* void */ ; amcf->nbatch; amcf->nbatch--) {
         q = ngx_queue_head(&amcf->parked);
+        ngx_queue_remove(q);
+        ngx_queue_insert_tail(&judged, q);
+    }
+
+    ngx_http_alertwhisper_collect_handler(&amcf->collect);
+
+    while (!ngx_queue_empty(&judged)) {
+
+        q = ngx_queue_head(&judged);
         ngx_queue_remove(q);
 
         ctx = ngx_queue_data(q, ngx_http_alertwhisper_ctx_t, queue);
@@ -255,14 +270,7 @@ ngx_http_alertwhisper_answer_batch(ngx_http_alertwhisper_main_conf_t *amcf)
         ngx_http_run_posted_requests(c);
     }
 
-    amcf->nbatch = 0;
-
-    if (!ngx_queue_empty(&amcf->parked)) {
-        ngx_post_event(&amcf->collect, &ngx_posted_events);
-        return;
-    }
-
-    if (amcf->stay.timer_set) {
+    if (ngx_queue_empty(&amcf->parked) && amcf->stay.timer_set) {
         ngx_del_timer(&amcf->stay);
     }
 }

@@ -168,10 +168,11 @@ ngx_http_alertwhisper_check_body(ngx_http_request_t *r,
 
     ngx_http_alertwhisper_identify(ctx);
 
-    aw_ids_prefetch(&amcf->files->state, ctx->item.delivery.identity);
+    if (alcf->ack == NGX_HTTP_ALERTWHISPER_MEMORY) {
 
-    if (ctx->signed_body) {
-        aw_ids_prefetch(&amcf->files->state, ctx->item.delivery.signature);
+        /* those of a parked request are not needed before its batch */
+
+        aw_intake_prefetch(&amcf->intake, &ctx->item);
     }
 
     memory.alloc = ngx_http_alertwhisper_alloc;

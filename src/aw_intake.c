@@ -210,6 +210,15 @@ static uint64_t judge(struct section *s, struct aw_intake_item *item)
     return judge_new(s, item);
 }
 
+void aw_intake_prefetch(const struct aw_intake *intake, const struct aw_intake_item *item)
+{
+    const struct aw_delivery *delivery = &item->delivery;
+    aw_ids_prefetch(intake->state, delivery->identity);
+    if (delivery->flags & AW_RECORD_SIGNED) {
+        aw_ids_prefetch(intake->state, delivery->signature);
+    }
+}
+
 static enum aw_intake_verdict verdict_of(enum aw_queue_rc rc)
 {
     return rc == AW_QUEUE_BUSY ? AW_INTAKE_BUSY : AW_INTAKE_BROKEN;
@@ -255,6 +264,9 @@ void aw_intake_batch(struct aw_intake *intake, struct aw_intake_item **items, si
     enum aw_queue_rc rc = enter(&section, intake, lock_timeout_us, now_s);
     if (rc == AW_QUEUE_OK) {
         for (size_t i = 0; i < n; i++) {
+            if (i + 1 < n) {
+                aw_intake_prefetch(intake, items[i + 1]);
+            }
             items[i]->needed = judge(&section, items[i]);
         }
         aw_queue_unlock(intake->queue);

@@ -35,6 +35,10 @@ struct aw_intake_item {
     uint64_t needed;             /* private: end of what must be durable before the answer */
 };
 
+/* Starts loading what judging the item needs of the ids table into the cache; needs no lock. aw_intake_batch() does it
+ * for all but its first item. */
+void aw_intake_prefetch(const struct aw_intake *intake, const struct aw_intake_item *item);
+
 /* Judges n items (pointers) under one lock, then syncs if `durable`. Counts accepted, duplicates, batches,
  * attempts_dropped, repairs and unavailable_* itself; the caller wakes the consumer. lock_timeout_us: 2,000 in
  * an event loop, 1,000,000 in a pool thread. now_s: wall clock. */
