@@ -119,47 +119,66 @@ static struct place choose_place(const struct whereabouts *where, uint32_t now_s
     return place.set != NULL ? place : place_in(where->sets[!roomier], now_s, head_seq, taken);
 }
 
-bool aw_ids_has_room(const struct aw_state *state, const uint8_t *identity,
-                     const uint8_t *signature, uint32_t now_s, uint64_t head_seq)
+static struct aw_ids_place reserve(const struct aw_state *state, const uint8_t key[AW_SHA256_LEN],
+                                   enum aw_key_kind kind, uint32_t now_s, uint64_t head_seq,
+                                   const struct place *taken)
 {
-    struct place place = {0}, none = {0};
+    struct whereabouts where = whereabouts_of(state, key, kind);
+    struct place place = choose_place(&where, now_s, head_seq, taken);
+    return (struct aw_ids_place){.set = place.set,
+                                 .way = place.way,
+                                 .tag = where.tag,
+                                 .hash = {where.hash[0], where.hash[1]}};
+}
+
+bool aw_ids_reserve(const struct aw_state *state, const uint8_t *identity, const uint8_t *signature,
+                    uint32_t now_s, uint64_t head_seq, struct aw_ids_place places[2])
+{
+    struct place taken = {0};
     if (identity != NULL) {
-        struct whereabouts where = whereabouts_of(state, identity, AW_KEY_IDENTITY);
-        place = choose_place(&where, now_s, head_seq, &none);
-        if (place.set == NULL) {
+        places[0] = reserve(state, identity, AW_KEY_IDENTITY, now_s, head_seq, &taken);
+        taken = (struct place){places[0].set, places[0].way};
+        if (taken.set == NULL) {
             return false;
         }
     }
     if (signature != NULL) {
-        struct whereabouts where = whereabouts_of(state, signature, AW_KEY_SIGNATURE);
-        return choose_place(&where, now_s, head_seq, &place).set != NULL;
+        places[1] = reserve(state, signature, AW_KEY_SIGNATURE, now_s, head_seq, &taken);
+        return places[1].set != NULL;
     }
     return true;
+}
+
+void aw_ids_store(const struct aw_ids_place *place, const uint8_t alert_id[AW_ID_LEN], uint64_t seq,
+                  uint32_t expires_s)
+{
+    struct aw_ids_set *set = place->set;
+    /* Killed anywhere in here, the way is free or whole: the stores must stay in this order. */
+    volatile uint32_t *tag = &set->tags[place->way];
+    AW_CRASH("ids.put.before_clear");
+    *tag = 0;
+    atomic_signal_fence(memory_order_seq_cst);
+    AW_CRASH("ids.put.after_clear");
+    set->expires_s[place->way] = expires_s;
+    set->seqs[place->way] = seq;
+    memcpy(set->entries[place->way].hash, place->hash, sizeof(place->hash));
+    memcpy(set->entries[place->way].alert_id, alert_id, AW_ID_LEN);
+    atomic_signal_fence(memory_order_seq_cst);
+    AW_CRASH("ids.put.before_tag");
+    *tag = place->tag;
+    AW_CRASH("ids.put.after_tag");
 }
 
 bool aw_ids_put(struct aw_state *state, const uint8_t key[AW_SHA256_LEN], enum aw_key_kind kind,
                 const uint8_t alert_id[AW_ID_LEN], uint64_t seq, uint32_t expires_s, uint32_t now_s,
                 uint64_t head_seq)
 {
-    struct whereabouts where = whereabouts_of(state, key, kind);
-    struct place none = {0}, at = choose_place(&where, now_s, head_seq, &none);
-    if (at.set == NULL) {
+    struct place none = {0};
+    struct aw_ids_place place = reserve(state, key, kind, now_s, head_seq, &none);
+    if (place.set == NULL) {
         return false;
     }
-    /* Killed anywhere in here, the way is free or whole: the stores must stay in this order. */
-    volatile uint32_t *tag = &at.set->tags[at.way];
-    AW_CRASH("ids.put.before_clear");
-    *tag = 0;
-    atomic_signal_fence(memory_order_seq_cst);
-    AW_CRASH("ids.put.after_clear");
-    at.set->expires_s[at.way] = expires_s;
-    at.set->seqs[at.way] = seq;
-    memcpy(at.set->entries[at.way].hash, where.hash, sizeof(where.hash));
-    memcpy(at.set->entries[at.way].alert_id, alert_id, AW_ID_LEN);
-    atomic_signal_fence(memory_order_seq_cst);
-    AW_CRASH("ids.put.before_tag");
-    *tag = where.tag;
-    AW_CRASH("ids.put.after_tag");
+    aw_ids_store(&place, alert_id, seq, expires_s);
     return true;
 }
 

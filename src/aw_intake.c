@@ -107,24 +107,22 @@ static enum aw_queue_rc enter(struct section *s, struct aw_intake *intake, unsig
 
 /* Appends and publishes, and only then inserts the keys: a key without its record would mute an
  * alert. */
-static bool append(struct section *s, const struct aw_delivery *delivery, bool with_identity)
+static bool append(struct section *s, const struct aw_delivery *delivery,
+                   const struct aw_ids_place *identity, const struct aw_ids_place *signature)
 {
     uint64_t seq = aw_queue_append(s->queue, delivery);
     if (seq == 0) {
         return false;
     }
     AW_CRASH("intake.append.before_keys");
-    if (with_identity) {
-        uint32_t expires_s = identity_expiry(s->intake, delivery->flags, delivery->received_ms);
-        (void)put(s, delivery->identity, AW_KEY_IDENTITY, delivery->alert_id, seq, expires_s);
+    if (identity != NULL) {
+        aw_ids_store(identity, delivery->alert_id, seq,
+                     identity_expiry(s->intake, delivery->flags, delivery->received_ms));
     }
     AW_CRASH("intake.append.between_keys");
-    bool brings_signature = delivery->kind == AW_RECORD_ALERT
-                                ? delivery->flags & AW_RECORD_SIGNED
-                                : delivery->flags & AW_RECORD_NEW_SIGNATURE;
-    if (brings_signature) {
-        (void)put(s, delivery->signature, AW_KEY_SIGNATURE, delivery->alert_id, seq,
-                  signature_expiry(s->intake, delivery->sig_timestamp));
+    if (signature != NULL) {
+        aw_ids_store(signature, delivery->alert_id, seq,
+                     signature_expiry(s->intake, delivery->sig_timestamp));
     }
     AW_CRASH("intake.append.after_keys");
     aw_queue_set_keyed(s->queue, aw_queue_tail(s->queue));
@@ -161,16 +159,17 @@ static uint64_t judge_known(struct section *s, struct aw_intake_item *item,
 
     item->verdict = AW_INTAKE_DUPLICATE;
     if (!new_signature) {
-        if (!append(s, &attempt, false)) {
+        if (!append(s, &attempt, NULL, NULL)) {
             aw_counters_add(s->state->counters, AW_COUNT_attempts_dropped, 1);
         }
         return needed;
     }
-    if (!aw_ids_has_room(s->state, NULL, attempt.signature, s->now_s, s->head_seq)) {
+    struct aw_ids_place places[2];
+    if (!aw_ids_reserve(s->state, NULL, attempt.signature, s->now_s, s->head_seq, places)) {
         item->verdict = AW_INTAKE_IDS_FULL;
         return 0;
     }
-    if (!append(s, &attempt, false)) {
+    if (!append(s, &attempt, NULL, &places[1])) {
         item->verdict = AW_INTAKE_FULL;
         return 0;
     }
@@ -181,11 +180,12 @@ static uint64_t judge_new(struct section *s, struct aw_intake_item *item)
 {
     const struct aw_delivery *delivery = &item->delivery;
     const uint8_t *signature = delivery->flags & AW_RECORD_SIGNED ? delivery->signature : NULL;
-    if (!aw_ids_has_room(s->state, delivery->identity, signature, s->now_s, s->head_seq)) {
+    struct aw_ids_place places[2];
+    if (!aw_ids_reserve(s->state, delivery->identity, signature, s->now_s, s->head_seq, places)) {
         item->verdict = AW_INTAKE_IDS_FULL;
         return 0;
     }
-    if (!append(s, delivery, true)) {
+    if (!append(s, delivery, &places[0], signature != NULL ? &places[1] : NULL)) {
         item->verdict = AW_INTAKE_FULL;
         return 0;
     }

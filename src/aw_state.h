@@ -57,10 +57,21 @@ struct aw_ids_entry {
 const struct aw_ids_entry *aw_ids_find(const struct aw_state *state,
                                        const uint8_t key[AW_SHA256_LEN], enum aw_key_kind kind,
                                        uint32_t now_s, struct aw_ids_entry *entry);
-/* Would aw_ids_put() of the identity and then of the signature (each may be NULL) find a place each? A key may lie in
- * two sets. A place is: free, expired, or an identity whose seq is released (< head_seq). */
-bool aw_ids_has_room(const struct aw_state *state, const uint8_t *identity,
-                     const uint8_t *signature, uint32_t now_s, uint64_t head_seq);
+/* Where a key is going to be; good for aw_ids_store() until the lock is given up. */
+struct aw_ids_place {
+    struct aw_ids_set *set; /* NULL = nowhere */
+    int way;
+    uint32_t tag;
+    uint64_t hash[2];
+};
+/* Finds places for the identity, [0], and the signature, [1] (each may be NULL); false = not for both. A key may lie in
+ * two sets. A place is: its own, free, expired, or an identity whose seq is released (< head_seq). */
+AW_MUST_CHECK bool aw_ids_reserve(const struct aw_state *state, const uint8_t *identity,
+                                  const uint8_t *signature, uint32_t now_s, uint64_t head_seq,
+                                  struct aw_ids_place places[2]);
+/* Inserts or overwrites. expires_s: wall clock, s since 1970; after it the entry is forgotten. */
+void aw_ids_store(const struct aw_ids_place *place, const uint8_t alert_id[AW_ID_LEN], uint64_t seq,
+                  uint32_t expires_s);
 /* Inserts or overwrites the same key, in the set of the two that has more room; evicts that one's oldest released
  * identity when it must. expires_s: wall clock, s since 1970; after it the entry is forgotten. False = no place. */
 bool aw_ids_put(struct aw_state *state, const uint8_t key[AW_SHA256_LEN], enum aw_key_kind kind,

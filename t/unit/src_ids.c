@@ -190,7 +190,8 @@ static bool has_room(uint64_t identity, uint64_t signature, uint64_t head_seq)
     uint8_t keys[2][AW_SHA256_LEN];
     key_of(identity, keys[0]);
     key_of(signature, keys[1]);
-    return aw_ids_has_room(&state, keys[0], keys[1], NOW, head_seq);
+    struct aw_ids_place places[2];
+    return aw_ids_reserve(&state, keys[0], keys[1], NOW, head_seq, places);
 }
 
 static void what_may_be_evicted(void **unused)
@@ -198,6 +199,7 @@ static void what_may_be_evicted(void **unused)
     (void)unused;
     uint64_t n[PAIR + 5];
     uint8_t key[AW_SHA256_LEN];
+    struct aw_ids_place places[2];
     open_state(1024, AW_FILE_CREATE);
     numbers_of_one_pair(n, AW_COUNT(n));
     /* 4 signatures and 28 identities with falling seq 127..100; nothing is released below seq 100. */
@@ -207,13 +209,13 @@ static void what_may_be_evicted(void **unused)
                         NOW + 10, 100));
     }
     key_of(n[PAIR], key);
-    assert_false(aw_ids_has_room(&state, key, NULL, NOW, 100));
-    assert_false(aw_ids_has_room(&state, NULL, key, NOW, 100));
+    assert_false(aw_ids_reserve(&state, key, NULL, NOW, 100, places));
+    assert_false(aw_ids_reserve(&state, NULL, key, NOW, 100, places));
     assert_false(put(n[PAIR], AW_KEY_IDENTITY, 140, NOW + 10, 100));
 
     /* One released in each set: an identity takes the one, a signature the other. */
     assert_true(has_room(n[PAIR], n[PAIR + 1], 102));
-    assert_true(aw_ids_has_room(&state, key, NULL, NOW, 101));
+    assert_true(aw_ids_reserve(&state, key, NULL, NOW, 101, places));
     assert_false(has_room(n[PAIR], n[PAIR + 1], 101)); /* one place is not two */
     assert_true(put(n[PAIR], AW_KEY_IDENTITY, 140, NOW + 10, 102));
     assert_null(find(n[PAIR - 2], AW_KEY_IDENTITY, NOW)); /* had seq 101, in the first set */
@@ -304,11 +306,11 @@ static void steady_at_three_quarters(void **unused)
         uint32_t now_s = (uint32_t)n;
         sent[n] = kit_alert(n, 0);
         kit_sign(&sent[n], n);
-        assert_true(aw_ids_has_room(&state, sent[n].identity, sent[n].signature, now_s, head_seq));
-        assert_true(aw_ids_put(&state, sent[n].identity, AW_KEY_IDENTITY, alert_id, n, UINT32_MAX,
-                               now_s, head_seq));
-        assert_true(aw_ids_put(&state, sent[n].signature, AW_KEY_SIGNATURE, alert_id, n,
-                               now_s + LIVE, now_s, head_seq));
+        struct aw_ids_place places[2];
+        assert_true(
+            aw_ids_reserve(&state, sent[n].identity, sent[n].signature, now_s, head_seq, places));
+        aw_ids_store(&places[0], alert_id, n, UINT32_MAX);
+        aw_ids_store(&places[1], alert_id, n, now_s + LIVE);
         if (n >= LIVE) {
             const struct aw_delivery *old = &sent[n - LIVE], *unreleased = &sent[n - LAG];
             assert_non_null(aw_ids_find(&state, old->signature, AW_KEY_SIGNATURE, now_s, &entry));
