@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "worker/base/map.h"
+#include "worker/store/sqlite/gather.h"
 
 enum { STATEMENTS_MAX = 512, BUSY_MS = 5000 };
 
@@ -113,7 +114,8 @@ bool aw_sqlite_ready(struct aw_sqlite_conn *conn, struct aw_err *err)
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
     flags |= conn->writer ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
     conn->statements = aw_map_create();
-    if (sqlite3_open_v2(conn->path, &conn->db, flags, NULL) != SQLITE_OK) {
+    const char *vfs = conn->writer ? aw_gather_vfs() : NULL;
+    if (sqlite3_open_v2(conn->path, &conn->db, flags, vfs) != SQLITE_OK) {
         aw_sqlite_fail(conn, "opening the database", err);
     } else if (set_up(conn, err)) {
         return true;
