@@ -11,10 +11,13 @@ static const char *const column_types[] = {
     [AW_T_STRS] = "TEXT",    [AW_T_OBJ] = "TEXT",     [AW_T_RAW] = "TEXT",
 };
 
-/* Long rows are kept in the order of arrival beside an index on the id; short ones in the index
- * itself. */
-static bool has_long_rows(const struct aw_schema *schema)
+/* Long rows are kept in the order of arrival beside an index on the id, short ones in the index itself; but rows with
+ * several indexes too, because the entries of an index then hold a short number instead of the id. */
+static bool is_by_number(const struct aw_schema *schema)
 {
+    if (schema->index_count > 1) {
+        return true;
+    }
     for (size_t i = 0; i < schema->n; i++) {
         enum aw_ftype type = schema->fields[i].type;
         if (type == AW_T_RAW || type == AW_T_BYTES) {
@@ -56,7 +59,7 @@ static void table_text(const struct aw_schema *schema, struct aw_str *sql)
         const struct aw_field *field = &schema->fields[i];
         aw_str_printf(sql, ",\"%s\" %s", field->name, column_types[field->type]);
     }
-    aw_str_add(sql, by_arrival || has_long_rows(schema) ? ")" : ") WITHOUT ROWID");
+    aw_str_add(sql, by_arrival || is_by_number(schema) ? ")" : ") WITHOUT ROWID");
 }
 
 static void index_text(const struct aw_schema *schema, const struct aw_index *index,
@@ -64,10 +67,12 @@ static void index_text(const struct aw_schema *schema, const struct aw_index *in
 {
     aw_str_printf(sql, "CREATE %sINDEX \"%s.%s\" ON \"%s\"(", index->unique ? "UNIQUE " : "",
                   schema->name, index->name, schema->name);
+    bool one = index->fields[1] ==
+               NULL; /* read from either end: in order of arrival it grows at its end */
     for (size_t i = 0; index->fields[i] != NULL; i++) {
         bool descending = index->fields[i][0] == '-';
         aw_str_printf(sql, "%s\"%s\"%s", i > 0 ? "," : "", index->fields[i] + descending,
-                      descending ? " DESC" : "");
+                      descending && !one ? " DESC" : "");
     }
     aw_str_add(sql, ")");
 }
