@@ -262,6 +262,34 @@ static void only_its_own_fault_is_a_try(void **state)
     }
 }
 
+static void a_batch_grows_while_it_is_full_and_fast(void **state)
+{
+    static const struct {
+        size_t limit, n;
+        int64_t took_us;
+        size_t most, next;
+    } cases[] = {
+        {1000, 1000, 40000, 2000, 1999}, /* twice as many fit the time, but for the microsecond of the rounding */
+        {1000, 1000, 10000, 2000, 2000},  /* never more than most */
+        {1000, 1000, 64000, 2000, 1249},  /* what fits */
+        {1500, 1500, 90000, 2000, 1333},  /* less again */
+        {1000, 1000, 900000, 2000, 1000}, /* a slow store does not make it small */
+        {2000, 2000, 900000, 2000, 1000},
+        {2000, 1700, 10000, 2000, 1000}, /* nothing is backed up */
+        {2000, 3, 100000, 2000, 1000},
+        {3, 3, 10, 2000, 6}, /* after a batch that was taken apart */
+        {600, 600, 10, 2000, 1000},
+        {300, 300, 10, 300, 300}, /* a small one was asked for */
+        {100, 20, 900000, 300, 200},
+    };
+    (void)state;
+    for (size_t i = 0; i < AW_COUNT(cases); i++) {
+        assert_int_equal(aw_batch_next_limit(cases[i].limit, cases[i].n, cases[i].took_us,
+                                             cases[i].most),
+                         cases[i].next);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +298,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_tried_record_runs_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(only_its_own_fault_is_a_try, setup, teardown),
+        cmocka_unit_test(a_batch_grows_while_it_is_full_and_fast),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);

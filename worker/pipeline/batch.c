@@ -8,6 +8,20 @@
 #include "worker/base/str.h"
 #include "worker/domain/dead_letters.h"
 
+size_t aw_batch_next_limit(size_t limit, size_t n, int64_t took_us, size_t most)
+{
+    size_t least = most < AW_BATCH_LEAST ? most : AW_BATCH_LEAST;
+    size_t doubled = limit * 2 < most ? limit * 2 : most;
+    size_t fits = (size_t)((int64_t)n * AW_BATCH_GOAL_US / (took_us + 1));
+    if (limit < least) {
+        return doubled < least ? doubled : least; /* the former ones were taken apart */
+    }
+    if (n < limit || fits < least) {
+        return least;
+    }
+    return fits < doubled ? fits : doubled;
+}
+
 void aw_batch_init(struct aw_batch *batch, struct aw_queue *const *queues, size_t n)
 {
     memset(batch, 0, sizeof(*batch));

@@ -8,8 +8,11 @@
 #include "worker/domain/ingest.h"
 #include "worker/store/writer.h"
 
-#define AW_BATCH_RECORDS 1000
-#define AW_BATCH_BYTES   (4u << 20) /* of records: what is decoded is held in memory */
+#define AW_BATCH_RECORDS 2000
+#define AW_BATCH_LEAST   1000 /* under load a batch has so many, however long its commit takes */
+#define AW_BATCH_GOAL_US                                                                           \
+    INT64_C(80000) /* a larger one takes no longer than this: a person's change waits for it */
+#define AW_BATCH_BYTES (4u << 20) /* of records: what is decoded is held in memory */
 
 struct aw_batch_source {
     struct aw_queue *queue;
@@ -27,6 +30,10 @@ struct aw_batch {
     bool alone; /* one record that has broken the worker before */
     struct aw_ingest_batch unit;
 };
+
+/* Records that the next batch may have, after one of n that took so long: `most` at most; more than AW_BATCH_LEAST only
+ * while batches are full and fast. Pure. */
+size_t aw_batch_next_limit(size_t limit, size_t n, int64_t took_us, size_t most);
 
 void aw_batch_init(struct aw_batch *batch, struct aw_queue *const *queues, size_t n);
 void aw_batch_fini(struct aw_batch *batch);

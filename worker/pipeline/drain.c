@@ -73,13 +73,13 @@ static void linger(const struct aw_drain *drain)
     (void)nanosleep(&time, NULL);
 }
 
-/* The limit does not follow the time that commits take. Smaller batches would shorten the wait of an API change, but
- * alerts of one batch share the pages that they change and the sync of the commit: smaller ones cost more for each alert,
- * take too long again, and would shrink until the store takes only a fraction of what it can. */
+/* Slow commits do not make the batches small. Those would shorten the wait of an API change, but alerts of one batch
+ * share the pages that they change and the sync of the commit: smaller ones cost more for each alert, take too long
+ * again, and would shrink until the store takes only a fraction of what it can. */
 static void committed(struct aw_drain *drain, int64_t took_us)
 {
-    size_t n = drain->batch.n, limit = drain->limit * 2;
-    drain->limit = limit < drain->conf.batch_records ? limit : drain->conf.batch_records;
+    size_t n = drain->batch.n;
+    drain->limit = aw_batch_next_limit(drain->limit, n, took_us, drain->conf.batch_records);
     drain->last = n;
     drain->conflicts = 0;
     aw_batch_release(&drain->batch);
@@ -189,7 +189,8 @@ bool aw_drain_start(const struct aw_drain_conf *conf, struct aw_drain **out, str
     drain->conf.batch_records = (size_t)or_default((int64_t)conf->batch_records, AW_BATCH_RECORDS);
     drain->conf.batch_us = or_default(conf->batch_us, BATCH_US);
     drain->conf.linger_us = or_default(conf->linger_us, LINGER_US);
-    drain->limit = drain->conf.batch_records;
+    drain->limit =
+        drain->conf.batch_records < AW_BATCH_LEAST ? drain->conf.batch_records : AW_BATCH_LEAST;
     drain->ingest = aw_ingest_create();
     aw_figures_register();
     for (size_t i = 0; i < conf->queue_count; i++) {

@@ -1,8 +1,8 @@
 /* drain.h - the thread that carries records from the queue files into the store.
  *
- * It reads and decodes up to 1,000 records from every queue of its list in turn, or what it can in 20 ms,
- * hands the batch to the writer as a patient unit, and releases the records after the commit.
- * Nothing is released before that. A record that breaks the worker itself is tried alone and put
+ * It reads and decodes 1,000 records from the queues of its list in turn, up to 2,000 while they are backed up and
+ * commits are fast, or what it can in 20 ms, hands the batch to the writer as a patient unit, and releases the records
+ * after the commit. Nothing is released before that. A record that breaks the worker itself is tried alone and put
  * into dead_letters after five times (W12). Threads: start and stop from the main thread; the
  * figures from any. Owner: the queues are the caller's, open as consumer, and must live until
  * aw_drain_stop() has returned. */
@@ -22,7 +22,7 @@ struct aw_drain_conf {
     struct aw_writer *writer;
     struct aw_drain_queue *queues; /* kept, not copied */
     size_t queue_count;            /* 1-16 */
-    size_t batch_records;          /* 0 = 1,000 */
+    size_t batch_records;          /* at most, 0 = 2,000 */
     int64_t batch_us;              /* for reading and decoding, 0 = 20,000 */
     int64_t linger_us;             /* longest wait for more records under load, 0 = 200 */
 };

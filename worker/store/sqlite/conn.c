@@ -94,7 +94,7 @@ static bool set_up(struct aw_sqlite_conn *conn, struct aw_err *err)
              "wal_autocheckpoint=0;"
              "PRAGMA mmap_size=0;PRAGMA temp_store=MEMORY;PRAGMA secure_delete=FAST;"
              "PRAGMA journal_size_limit=%d;PRAGMA cache_size=-%lld",
-             strcmp(conn->synchronous, "normal") == 0 ? "NORMAL" : "FULL", 64 << 20,
+             strcmp(conn->synchronous, "normal") == 0 ? "NORMAL" : "FULL", 128 << 20,
              (long long)conn->cache_kib);
     if (!aw_sqlite_exec(conn, sql, err)) {
         return false;

@@ -20,8 +20,9 @@ enum {
     READERS_KEPT = 16,
     READER_CACHE_KIB = 8192,
     WRITER_CACHE_MIB = 64,
-    WAL_PAGES = 8192,         /* a checkpoint is due: 64 MiB */
-    WAL_PAGES_MAX = 4 * 8192, /* it waits for readers: they end within a second */
+    WAL_PAGES =
+        16384, /* a checkpoint is due: 128 MiB, so that it finds most pages changed several times */
+    WAL_PAGES_MAX = 4 * 16384, /* it waits for readers: they end within a second */
     MODE = 0600
 };
 
