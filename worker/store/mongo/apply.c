@@ -52,11 +52,25 @@ static bool parse_item(bson_iter_t *it, struct item *item)
            (item->doc != NULL || item->kind == AW_WRITE_DELETE);
 }
 
+static bool writes_of(const bson_t *row, bson_t *list)
+{
+    bson_iter_t it;
+    bson_subtype_t subtype;
+    uint32_t len;
+    const uint8_t *data;
+    if (!bson_iter_init_find(&it, row, "writes") || !BSON_ITER_HOLDS_BINARY(&it)) {
+        return false;
+    }
+    bson_iter_binary(&it, &subtype, &len, &data);
+    return bson_init_static(list, data, len);
+}
+
 static struct item *parse(const bson_t *row, struct aw_arena *arena, size_t *n, struct aw_err *err)
 {
-    bson_iter_t list, it;
+    bson_iter_t it;
+    bson_t list;
     *n = 0;
-    if (!bson_iter_init_find(&list, row, "writes") || !bson_iter_recurse(&list, &it)) {
+    if (!writes_of(row, &list) || !bson_iter_init(&it, &list)) {
         aw_fail(err, AW_ERR_INTERNAL, "store.journal", "a journal row has no writes");
         return NULL;
     }
@@ -65,7 +79,7 @@ static struct item *parse(const bson_t *row, struct aw_arena *arena, size_t *n, 
         count++;
     }
     struct item *items = aw_arena_alloc(arena, sizeof(*items) * (count + 1));
-    bson_iter_recurse(&list, &it);
+    bson_iter_init(&it, &list);
     while (bson_iter_next(&it)) {
         if (!parse_item(&it, &items[(*n)++])) {
             aw_fail(err, AW_ERR_INTERNAL, "store.journal",

@@ -30,15 +30,24 @@ static bool check_version(const struct aw_write *write, const int64_t *version, 
 static bool check_versions(struct aw_mongo *self, const struct aw_write *const *writes, size_t n,
                            struct aw_arena *arena, struct aw_err *err)
 {
-    const char **ids = AW_NEW_N(arena, const char *, n);
-    for (size_t i = 0; i < n; i++) {
-        ids[i] = writes[i]->id;
+    const char *collection = writes[0]->schema->name, **ids = AW_NEW_N(arena, const char *, n);
+    const struct aw_write **asked = AW_NEW_N(arena, const struct aw_write *, n);
+    size_t unknown = 0;
+    bool is_good = true;
+    for (size_t i = 0; is_good && i < n; i++) {
+        int64_t version;
+        if (aw_mongo_known_get(&self->known, collection, writes[i]->id, &version)) {
+            is_good = check_version(writes[i], version != 0 ? &version : NULL, err);
+        } else {
+            ids[unknown] = writes[i]->id;
+            asked[unknown++] = writes[i];
+        }
     }
     struct aw_map *versions = aw_map_create();
-    bool is_good =
-        aw_mongo_versions(&self->writer, writes[0]->schema->name, ids, n, arena, versions, err);
-    for (size_t i = 0; is_good && i < n; i++) {
-        is_good = check_version(writes[i], aw_map_get(versions, ids[i], strlen(ids[i])), err);
+    is_good =
+        is_good && aw_mongo_versions(&self->writer, collection, ids, unknown, arena, versions, err);
+    for (size_t i = 0; is_good && i < unknown; i++) {
+        is_good = check_version(asked[i], aw_map_get(versions, ids[i], strlen(ids[i])), err);
     }
     aw_map_destroy(&versions, NULL);
     return is_good;

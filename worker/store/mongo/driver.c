@@ -100,6 +100,7 @@ static void mongo_close(void *self_)
     if (self->pending != NULL) {
         bson_destroy(self->pending);
     }
+    aw_mongo_known_free(&self->known);
     mongoc_client_pool_destroy(self->pool);
     mongoc_uri_destroy(self->uri);
     free(self);
@@ -228,7 +229,9 @@ static bool mongo_commit(void *self_, const struct aw_write *writes, size_t n, s
     if (n == 0) {
         return true;
     }
-    if (!aw_mongo_settle(self, err) || !aw_mongo_check(self, writes, n, err)) {
+    bool is_good = aw_mongo_settle(self, err) && aw_mongo_check(self, writes, n, err);
+    aw_mongo_known_forget(&self->known);
+    if (!is_good) {
         return false;
     }
     bson_t *row = aw_mongo_journal_row(self, writes, n, err);
@@ -257,6 +260,7 @@ static void mongo_idle(void *self_)
 {
     struct aw_mongo *self = self_;
     struct aw_err err;
+    aw_mongo_known_forget(&self->known);
     if (!aw_mongo_settle(self, &err)) {
         return;
     }

@@ -54,29 +54,23 @@ static void append_write(bson_t *list, size_t i, const struct aw_write *write)
 bson_t *aw_mongo_journal_row(struct aw_mongo *self, const struct aw_write *writes, size_t n,
                              struct aw_err *err)
 {
-    bson_t *row = bson_new(), list;
-    self->attempt++;
-    append_head(row, self, self->next_slot, "unit");
-    BSON_APPEND_BOOL(row, "done", false);
-    bson_append_array_begin(row, "writes", -1, &list);
-    size_t i = 0;
-    while (i < n && list.len <= ROW_MAX) {
-        append_write(&list, i, &writes[i]);
-        i++;
+    bson_t *row = NULL, *list = bson_new();
+    for (size_t i = 0; i < n && list->len <= ROW_MAX; i++) {
+        append_write(list, i, &writes[i]);
     }
-    bool is_small = list.len <= ROW_MAX;
-    bson_append_array_end(row, &list);
-    if (!is_small) {
-        bson_destroy(row);
+    if (list->len > ROW_MAX) {
         aw_fail(err, AW_ERR_INVALID, "store.too_large", "a unit of %zu writes is over %d MiB", n,
                 ROW_MAX >> 20);
-        return NULL;
-    }
-    if (!aw_mongo_is_utf8(row)) {
-        bson_destroy(row);
+    } else if (!aw_mongo_is_utf8(list)) {
         aw_fail(err, AW_ERR_INVALID, "store.refused", "a text of the unit is not UTF-8");
-        return NULL;
+    } else {
+        row = bson_new();
+        self->attempt++;
+        append_head(row, self, self->next_slot, "unit");
+        BSON_APPEND_BOOL(row, "done", false);
+        BSON_APPEND_BINARY(row, "writes", BSON_SUBTYPE_BINARY, bson_get_data(list), list->len);
     }
+    bson_destroy(list);
     return row;
 }
 

@@ -35,6 +35,18 @@ struct aw_mongo_lease {
     _Atomic bool is_lost; /* the row names another owner: ask the journal */
 };
 
+/* Versions of the rows that the writer has read since its last commit; 0 = it is absent. Nobody else
+ * writes, and when somebody has taken over, the next commit collides: none need be asked for twice. */
+struct aw_map;
+struct aw_mongo_known_versions {
+    const char *collection; /* of a schema */
+    struct aw_map *versions;
+};
+struct aw_mongo_known {
+    struct aw_mongo_known_versions *v;
+    size_t n, cap;
+};
+
 struct aw_mongo {
     mongoc_uri_t *uri;
     mongoc_client_pool_t *pool;
@@ -42,6 +54,7 @@ struct aw_mongo {
 
     /* the writer's */
     struct aw_mongo_reader writer; /* client NULL: opened read-only */
+    struct aw_mongo_known known;
     int64_t next_slot;
     int64_t attempt;     /* tells this owner's commits apart */
     bson_t *pending;     /* row that is in the journal and not known to be applied */
@@ -70,8 +83,15 @@ bool aw_mongo_is_utf8(const bson_t *doc);
 void aw_mongo_filter(const struct aw_query *query, bson_t *filter);
 void aw_mongo_sort(const struct aw_query *query, bson_t *opts); /* sort and limit */
 
+/* --- known.c --- */
+void aw_mongo_known_put(struct aw_mongo_known *known, const char *collection, const char *id,
+                        int64_t version);
+bool aw_mongo_known_get(const struct aw_mongo_known *known, const char *collection, const char *id,
+                        int64_t *version);
+void aw_mongo_known_forget(struct aw_mongo_known *known);
+void aw_mongo_known_free(struct aw_mongo_known *known);
+
 /* --- read.c --- */
-struct aw_map;
 bool aw_mongo_get_many(void *reader, const struct aw_schema *schema, const char *const *ids,
                        size_t n, struct aw_arena *arena, void **rows, struct aw_err *err);
 bool aw_mongo_each(void *reader, const struct aw_query *query, struct aw_arena *arena,

@@ -71,6 +71,21 @@ static bool find_ids(struct aw_mongo_reader *reader, const char *collection, con
     return is_good;
 }
 
+static const char *id_of(const struct aw_schema *schema, const void *row)
+{
+    return *(const char *const *)aw_field_at(&schema->fields[0], row);
+}
+
+/* row NULL: it is absent */
+static void remember(struct aw_mongo_reader *reader, const struct aw_schema *schema, const char *id,
+                     const void *row)
+{
+    if (reader->is_writer && id != NULL) {
+        aw_mongo_known_put(&reader->self->known, schema->name, id,
+                           row != NULL ? *(int64_t *)aw_field_at(&schema->fields[1], row) : 0);
+    }
+}
+
 struct taking {
     const struct aw_schema *schema;
     struct aw_arena *arena;
@@ -81,7 +96,7 @@ static bool take_row(void *arg, const bson_t *doc)
 {
     struct taking *taking = arg;
     void *row = aw_mongo_decode(taking->schema, doc, taking->arena);
-    const char *id = *(const char *const *)aw_field_at(&taking->schema->fields[0], row);
+    const char *id = id_of(taking->schema, row);
     if (id != NULL) {
         aw_map_put(taking->found, id, strlen(id), row);
     }
@@ -96,8 +111,9 @@ bool aw_mongo_get_many(void *reader, const struct aw_schema *schema, const char 
     }
     struct taking taking = {schema, arena, aw_map_create()};
     bool is_good = find_ids(reader, schema->name, ids, n, false, take_row, &taking, err);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; is_good && i < n; i++) {
         rows[i] = aw_map_get(taking.found, ids[i], strlen(ids[i]));
+        remember(reader, schema, ids[i], rows[i]);
     }
     aw_map_destroy(&taking.found, NULL);
     return is_good;
@@ -126,6 +142,7 @@ bool aw_mongo_versions(struct aw_mongo_reader *reader, const char *collection,
 }
 
 struct walk {
+    struct aw_mongo_reader *reader;
     const struct aw_schema *schema;
     struct aw_arena *arena;
     bool (*each)(void *arg, void *row);
@@ -135,7 +152,9 @@ struct walk {
 static bool walk_row(void *arg, const bson_t *doc)
 {
     struct walk *walk = arg;
-    return walk->each(walk->arg, aw_mongo_decode(walk->schema, doc, walk->arena));
+    void *row = aw_mongo_decode(walk->schema, doc, walk->arena);
+    remember(walk->reader, walk->schema, id_of(walk->schema, row), row);
+    return walk->each(walk->arg, row);
 }
 
 bool aw_mongo_each(void *reader, const struct aw_query *query, struct aw_arena *arena,
@@ -148,7 +167,7 @@ bool aw_mongo_each(void *reader, const struct aw_query *query, struct aw_arena *
     aw_mongo_filter(query, &filter);
     aw_mongo_sort(query, &opts);
     bson_append_int32(&opts, "batchSize", -1, IDS_PER_FIND);
-    struct walk walk = {query->schema, arena, each, arg};
+    struct walk walk = {reader, query->schema, arena, each, arg};
     bool is_good = aw_mongo_find(reader, query->schema->name, &filter, &opts, walk_row, &walk, err);
     bson_destroy(&filter);
     bson_destroy(&opts);
