@@ -1,5 +1,6 @@
 #include "app.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -13,6 +14,8 @@
 #include "worker/jobs/jobs.h"
 #include "worker/pipeline/poison.h"
 #include "worker/pipeline/watchdog.h"
+
+enum { STOP_MS = 1500 }; /* what a stop may take beyond the time for draining */
 
 struct app {
     const char *path; /* of the configuration file */
@@ -120,8 +123,8 @@ static bool start_queues(struct app *app, struct aw_err *err)
 }
 static void stop_queues(struct app *app)
 {
-    app->drained =
-        aw_queues_stop(app->queues, app->asked_to_stop ? app->options->worker.grace_ms : 0);
+    bool can_drain = app->asked_to_stop && aw_writer_down_since(app->writer) == 0;
+    app->drained = aw_queues_stop(app->queues, can_drain ? app->options->worker.grace_ms : 0);
     aw_watchdog_stop(&app->watchdog);
 }
 
@@ -192,6 +195,47 @@ static const struct {
     {"admin", start_admin, stop_admin},    {"jobs", start_jobs, stop_jobs},
 };
 
+/* Of the stop under way; lives longer than the app. */
+static struct {
+    _Atomic(const char *) unit;
+    int64_t limit_ms;
+    int status;
+} stopping;
+
+/* A call that waits for a silent database cannot be called back. The process may end in the midst of it as it may be
+ * killed: what is not committed lies in the queue, and what was under way is found out at the next start. */
+static void *cut_short(void *arg)
+{
+    (void)arg;
+    aw_clock_sleep_ms(stopping.limit_ms);
+    aw_log(AW_LOG_WARN, "app.stop_cut", AW_S("unit", atomic_load(&stopping.unit)),
+           AW_I("ms", stopping.limit_ms));
+    _exit(stopping.status);
+}
+
+static void stop(struct app *app, size_t n, bool good)
+{
+    pthread_t timer;
+    struct aw_err err;
+    int64_t began = aw_clock_mono_ms();
+
+    app->draining = true;
+    aw_notify("STOPPING=1");
+    stopping.limit_ms = app->options->worker.grace_ms + STOP_MS;
+    stopping.status = good ? 0 : 1;
+    if (aw_thread_start(&timer, "stop-timer", cut_short, NULL, &err)) {
+        pthread_detach(timer);
+    }
+    while (n > 0) {
+        atomic_store(&stopping.unit, units[--n].name);
+        units[n].stop(app);
+    }
+    if (app->asked_to_stop) {
+        aw_log(AW_LOG_INFO, "app.stopped", AW_I("drained", app->drained),
+               AW_I("ms", aw_clock_mono_ms() - began));
+    }
+}
+
 static bool serve(struct app *app, struct aw_err *err)
 {
     aw_log(AW_LOG_INFO, "app.started", AW_S("version", AW_VERSION),
@@ -226,17 +270,8 @@ bool aw_app_run(const char *path, const struct aw_options *options, struct aw_er
         good = units[n].start(&app, err);
         n++;
     }
-    good = good && serve(&app, err);
-    app.draining = true;
-    aw_notify("STOPPING=1");
-    int64_t began = aw_clock_mono_ms();
-    while (n > 0) {
-        units[--n].stop(&app);
-    }
+    good = (good && serve(&app, err)) || app.asked_to_stop;
+    stop(&app, n, good);
     close(app.signals);
-    if (app.asked_to_stop) {
-        aw_log(AW_LOG_INFO, "app.stopped", AW_I("drained", app.drained),
-               AW_I("ms", aw_clock_mono_ms() - began));
-    }
     return good;
 }

@@ -51,6 +51,9 @@ struct aw_driver {
     /* on the writer thread between units, after each and at least once a second: checkpoints, lease; cheap when
      * nothing is due */
     void (*idle)(void *self);
+    /* From any thread, once, before the writer ends: a commit whose outcome is unknown is not asked after any longer
+     * (FENCED); the next start finds it out. NULL = this driver always knows. */
+    void (*give_up)(void *self);
 };
 extern const struct aw_driver aw_driver_sqlite;
 extern const struct aw_driver aw_driver_mongo;

@@ -316,7 +316,11 @@ void aw_writer_stop(struct aw_writer **writer, int64_t grace_ms)
     if (*writer == NULL) {
         return;
     }
+    const struct aw_store *store = (*writer)->store;
     atomic_store(&(*writer)->stop_by, aw_clock_mono_ms() + grace_ms);
+    if (store->driver->give_up != NULL) {
+        store->driver->give_up(store->self);
+    }
     aw_bounded_close((*writer)->queue);
     pthread_join((*writer)->thread, NULL);
     pthread_mutex_lock(&(*writer)->lock);

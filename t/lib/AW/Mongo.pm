@@ -6,6 +6,7 @@ package AW::Mongo;
 #   $server->uri('name');                        # mongodb://127.0.0.1:PORT/name
 #   $server->database('name');                   # the same, made ready for more than a few rows
 #   $server->kill; $server->restart;             # same port, same folder
+#   $server->freeze; $server->thaw;              # SIGSTOP: it is there and does not answer
 #
 # It ends with the object. 'java' forgets everything when it ends; 'ferretdb' keeps every acknowledged write, also
 # through kill; 'java-h2' keeps what an orderly stop has written. scripts/build_test_servers makes the programs.
@@ -126,11 +127,14 @@ sub _command {
 sub stop { return $_[0]->_end('TERM') }
 sub kill { return $_[0]->_end('KILL') } ## no critic: named after what it does
 
+sub freeze { CORE::kill('STOP', $_[0]{pid}); return }
+sub thaw { CORE::kill('CONT', $_[0]{pid}); return }
+
 sub _end {
     my ($self, $signal) = @_;
     my $pid = delete $self->{pid} or return;
     local ($?, $!);
-    CORE::kill($signal, $pid);
+    CORE::kill($_, $pid) for $signal, 'CONT';
     waitpid $pid, 0;
     delete $self->{out};
     return;

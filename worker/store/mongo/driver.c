@@ -273,6 +273,11 @@ static void mongo_idle(void *self_)
     }
 }
 
+static void mongo_give_up(void *self)
+{
+    atomic_store(&((struct aw_mongo *)self)->gives_up, true);
+}
+
 const struct aw_driver aw_driver_mongo = {
     .name = "mongo",
     .open = mongo_open,
@@ -286,4 +291,5 @@ const struct aw_driver aw_driver_mongo = {
     .count = aw_mongo_count,
     .commit = mongo_commit,
     .idle = mongo_idle,
+    .give_up = mongo_give_up,
 };

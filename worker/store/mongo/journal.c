@@ -159,7 +159,7 @@ static enum outcome find_out(struct aw_mongo *self, struct aw_err *err)
 {
     int64_t start = aw_clock_mono_ms(), pause = 50;
     aw_log(AW_LOG_WARN, "mongo.outcome_unknown", AW_I("slot", self->next_slot), AW_E(err));
-    while (aw_clock_mono_ms() - start < FIND_OUT_MS) {
+    while (aw_clock_mono_ms() - start < FIND_OUT_MS && !atomic_load(&self->gives_up)) {
         enum outcome outcome = put_barrier(self, err);
         if (outcome == OUTCOME_DONE) {
             self->next_slot++;
@@ -177,8 +177,8 @@ static enum outcome find_out(struct aw_mongo *self, struct aw_err *err)
     }
     /* Neither answer would be true: only a new start, which reads the journal, can go on. */
     atomic_store(&self->is_fenced, true);
-    aw_fail(err, AW_ERR_FENCED, "store.outcome_unknown", "no answer to a commit for %d s",
-            FIND_OUT_MS / 1000);
+    aw_fail(err, AW_ERR_FENCED, "store.outcome_unknown", "no answer to a commit for %lld s",
+            (long long)(aw_clock_mono_ms() - start) / 1000);
     return OUTCOME_REFUSED;
 }
 

@@ -224,7 +224,7 @@ void aw_mongo_lease_stop(struct aw_mongo *self)
     if (self->lease.is_running) {
         stop_thread(&self->lease);
     }
-    if (self->lease.is_taken &&
+    if (self->lease.is_taken && !atomic_load(&self->is_fenced) &&
         (!read_holder(self, &self->writer, &holder, &err) ||
          (!holder.is_other && !write_lease(self, &self->writer, &holder.me, 0, &err)))) {
         aw_log(AW_LOG_INFO, "mongo.lease_not_returned", AW_E(&err));

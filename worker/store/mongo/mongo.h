@@ -61,6 +61,7 @@ struct aw_mongo {
     int64_t verified_ms; /* mono: the newest slot was ours */
     int64_t swept_slot;  /* journal rows below were deleted */
     _Atomic bool is_fenced;
+    _Atomic bool gives_up; /* the worker stops */
     struct aw_mongo_lease lease;
 };
 
