@@ -6,22 +6,18 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
+use AW::Clock;
 use AW::HTTP qw(sign alert_json);
 use AW::Stack;
 use JSON::PP qw(decode_json);
 use Test::More;
 use Time::HiRes ();
 
-my ($faketime) = glob '/usr/lib/*/faketime/libfaketimeMT.so.1' or BAIL_OUT('libfaketime is missing: scripts/bootstrap test installs it');
-my $clock = File::Temp::tempdir('aw-XXXXXX', DIR => '/var/tmp', CLEANUP => 1) . '/clock';
-chmod 0755, $clock =~ s{/[^/]+$}{}r;
-# Every call reads the file anew; the monotonic clock stays true.
-my %fake = (LD_PRELOAD => $faketime, FAKETIME_TIMESTAMP_FILE => $clock, FAKETIME_NO_CACHE => 1, DONT_FAKE_MONOTONIC => 1,
-    FAKETIME_DONT_FAKE_MONOTONIC => 1, FAKETIME_DONT_RESET => 1, FAKETIME_DISABLE_SHM => 1);
+my $clock = AW::Clock->new;
+my %fake = %{ $clock->env };
 my $shift = 0;
-sub jump { ($shift) = @_; AW::Stack::spew("$clock.new", sprintf "%+ds\n", $shift); rename "$clock.new", $clock or die; return }
+sub jump { ($shift) = @_; $clock->shift_by($shift); return }
 sub now { return time + $shift }
-jump(0);
 
 my $stack = AW::Stack->new(companies => 2, nginx_env => [sort keys %fake], worker_env => \%fake);
 $stack->setup;
