@@ -9,7 +9,7 @@ package AW::Nginx;
 #   my $answer = $nginx->post($body, 'X-API-Key' => 'secret-key');
 #   $nginx->finish;            # stops it and adds the checks of the logs to the test
 #
-# Environment: AW_NGINX (program), AW_MODULE (the .so), AW_TOOLS (folder of aw_edge_table, aw_queue_dump),
+# Environment: AW_NGINX (program), AW_MODULE (the .so; empty: it is linked in), AW_TOOLS (folder of aw_edge_table, aw_queue_dump),
 # AW_KEEP=1 leaves the prefix behind. As root the workers run as nobody; `user => 'nobody'` starts all as nobody.
 
 use strict;
@@ -149,7 +149,7 @@ http {
 CONF
     my $user = $> == 0 && !$self->{user} ? "user nobody nogroup;\n" : '';
     my %value = (
-        GLOBALS => "${user}load_module $MODULE;\npid nginx.pid;\nerror_log logs/error.log info;",
+        GLOBALS => $user . ($MODULE && "load_module $MODULE;\n") . "pid nginx.pid;\nerror_log logs/error.log info;",
         HTTP_GLOBALS => join(
             "\n",
             '    access_log logs/access.log;',
