@@ -109,10 +109,6 @@ static bool run_apply(struct command *c, struct aw_str *out, struct aw_err *err)
     struct aw_apply_deps deps = {0};
     struct aw_str text;
 
-    if (c->count != 2) {
-        return aw_fail(err, AW_ERR_INVALID, "apply.file",
-                       "apply needs one FILE.json (\"-\" = standard input)");
-    }
     aw_str_init(&text, c->arena);
     if (!read_file(c->words[1], &text, err)) {
         return false;
@@ -150,14 +146,33 @@ static int run_worker(struct command *c)
     return 0;
 }
 
+static bool is_known(const struct command *c)
+{
+    static const struct {
+        const char *verb;
+        int words;
+    } known[] = {{"queue", 2}, {"setup", 1}, {"apply", 2}};
+
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (c->count == known[i].words && strcmp(c->words[0], known[i].verb) == 0) {
+            return true;
+        }
+    }
+    return c->count == 0;
+}
+
 static int run_command(struct command *c, bool check_only)
 {
     struct aw_str out;
     struct aw_err err = {0};
     const char *verb = c->count > 0 ? c->words[0] : "";
 
+    if (!is_known(c)) {
+        fputs(usage, stderr);
+        return 2;
+    }
     aw_str_init(&out, c->arena);
-    if (strcmp(verb, "queue") == 0 && c->count == 2) {
+    if (strcmp(verb, "queue") == 0) {
         return finish(aw_inspect_queue(c->words[1], &out, &err), &out, &err);
     }
     if (!aw_options_load(c->config, c->arena, &c->options, &err)) {
@@ -167,15 +182,11 @@ static int run_command(struct command *c, bool check_only)
         aw_str_printf(&out, "%s: good", c->config);
         return finish(true, &out, &err);
     }
-    if (strcmp(verb, "setup") == 0 && c->count == 1) {
+    if (strcmp(verb, "setup") == 0) {
         return finish(run_setup(c, &out, &err), &out, &err);
     }
     if (strcmp(verb, "apply") == 0) {
         return finish(run_apply(c, &out, &err), &out, &err);
-    }
-    if (c->count > 0) {
-        fputs(usage, stderr);
-        return 2;
     }
     return run_worker(c);
 }

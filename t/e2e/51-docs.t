@@ -65,6 +65,14 @@ my @commands = `build/release/alertwhisperd --help` =~ /alertwhisperd (?:\[--con
 cmp_ok(scalar @commands, '>=', 6, 'the worker has commands');
 is(join(' ', grep { $page{configuration} !~ /^\| `alertwhisperd [^`]*\Q$_\E/m } @commands), '', 'all of them stand in docs/reference/configuration.md');
 
+# Exit codes, also without a configuration file.
+for my $words ('nonsense', 'queue', 'setup x', 'apply', '--nonsense') {
+    system("build/release/alertwhisperd --config /nonexistent $words > /dev/null 2>&1");
+    is($? >> 8, 2, "alertwhisperd $words: the command line is wrong");
+}
+system('build/release/alertwhisperd --config /nonexistent --check-config > /dev/null 2>&1');
+is($? >> 8, 1, 'alertwhisperd --check-config without a file: failed');
+
 # Links between the pages lead somewhere.
 for my $path ('README.md', 'CHANGELOG.md', glob 'docs/*/*.md') {
     my ($folder) = $path =~ m{^(.*)/} ? $1 : '.';

@@ -28,6 +28,9 @@ use Time::HiRes qw(sleep time);
 
 use AW::HTTP qw(request_bytes exchange);
 
+# libmongoc's counters would leave a file in /dev/shm for each program that is killed.
+$ENV{MONGOC_DISABLE_SHM} = 1;
+
 our $TOP    = abs_path(dirname(__FILE__) . '/../../..');
 our $NGINX  = $ENV{AW_NGINX} // '/usr/sbin/nginx';
 our $MODULE = $ENV{AW_MODULE} // "$TOP/build/ngx_http_alertwhisper_module.so";
@@ -312,12 +315,12 @@ sub table
     $path //= "$self->{dir}/run/edge.table";
     push @{ $self->{secrets} }, grep { length >= 6 } $text =~ /^key (\S+)/mg,
         map { split /,/ } $text =~ /\bhmac=(\S+)/g;
-    my $pid = open3(my $in, my $out, undef, "$TOOLS/aw_edge_table", $path);
+    my $pid = open3(my $in, my $out, '>&STDERR', "$TOOLS/aw_edge_table", $path);
     print {$in} $text;
     close $in;
     my $answer = do { local $/; <$out> };
     waitpid $pid, 0;
-    croak "aw_edge_table: $answer" if $?;
+    croak "aw_edge_table failed on $path" if $?;
     return $answer + 0;
 }
 

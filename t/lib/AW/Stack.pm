@@ -12,6 +12,9 @@ use JSON::PP qw(decode_json encode_json);
 use POSIX qw(:sys_wait_h);
 use Time::HiRes qw(sleep time);
 
+# libmongoc's counters would leave a file in /dev/shm for each worker that is killed.
+$ENV{MONGOC_DISABLE_SHM} = 1;
+
 our $TOP = abs_path(dirname(__FILE__) . '/../../..');
 
 # Options: companies (number, 2), assets (per company, 8), hmac (1), workers (2), ack (disk), queue_size (16m),
