@@ -10,6 +10,7 @@ use AW::Nginx;
 
 my $upstream = AW::Nginx::free_port();
 my $nginx = AW::Nginx->new(
+    workers => 1, # so that the lines come in the order of the requests
     http => <<"CONF",
     log_format verdict '\$uri|\$alertwhisper_verdict|\$alertwhisper_company|\$alertwhisper_alert_id|\$alertwhisper_reason';
     log_format all '\$request|\$request_uri|\$args|\$query_string|\$is_args';
@@ -64,7 +65,8 @@ $nginx->post(alert_json(), 'X-API-Key' => 1, 'X-API-Key' => 2);
 $nginx->post_to('/dry', alert_json(), 'X-API-Key' => $KEY);
 $nginx->post_to('/disk', alert_json(message => 'disk'), 'X-API-Key' => $KEY);
 $nginx->request('GET', '/status', []);
-my @lines = split /\n/, $nginx->log_text('verdict.log');
+my @lines;
+AW::Nginx::await('the last request is logged', sub { @lines = split /\n/, $nginx->log_text('verdict.log'); $lines[-1] =~ m{^/status} });
 is(join("\n", @lines[-9 .. -1]) =~ s/(disk\|accepted\|acme\|)[0-9a-f-]{36}/$1ID/r, <<"LINES" =~ s/\n\z//r, 'the variables');
 /alerts|accepted|acme|$id|-
 /alerts|duplicate|acme|$id|-
