@@ -236,7 +236,7 @@ static void after_a_day_the_key_is_free(void **state)
 {
     (void)state;
     struct answer first = enable(boss, "old");
-    age_all(AW_KEYED_MS - 60000);
+    age_all(AW_KEPT_REPLY_MS - 60000);
     struct answer late = enable(boss, "old");
     assert_string_equal(late.body, first.body);
     age_all(60000);
@@ -245,7 +245,7 @@ static void after_a_day_the_key_is_free(void **state)
     assert_string_not_equal(fresh.body, first.body);
     struct answer again = enable(boss, "old");
     assert_string_equal(again.body, fresh.body);
-    age_all(AW_KEYED_MS);
+    age_all(AW_KEPT_REPLY_MS);
     assert_int_equal(ask(&kit, boss, "PUT", LIMIT, "{\"burst_size\":3}", "old").status, 200);
 }
 

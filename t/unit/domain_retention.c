@@ -232,6 +232,23 @@ static void read_notifications_go(void **state)
     assert_int_equal(last->object_version, 3);
 }
 
+static void kept_replies_go_after_a_day(void **state)
+{
+    struct kit *kit = *state;
+    for (int i = 0; i < 3; i++) {
+        struct aw_kept_reply *row = AW_NEW(kit->arena, struct aw_kept_reply);
+        row->id = aw_arena_printf(kit->arena, "r%d", 2 - i);
+        row->company_id = "acme";
+        row->request = "request";
+        row->created_at = KIT_NOW + i * 1000;
+        kit_insert(kit, &aw_kept_reply_schema, row);
+    }
+    assert_int_equal(run_at(kit, &aw_retention_replies, KIT_NOW + 1000 + day), 1);
+    assert_null(kit_get(kit, &aw_kept_reply_schema, "r2"));
+    assert_int_equal(run_at(kit, &aw_retention_replies, KIT_NOW + 1001 + day), 1);
+    assert_non_null(kit_get(kit, &aw_kept_reply_schema, "r0"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +259,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_has_changed_stays, setup, kit_teardown),
         cmocka_unit_test_setup_teardown(events_go_and_the_stream_tells, setup, kit_teardown),
         cmocka_unit_test_setup_teardown(read_notifications_go, setup, kit_teardown),
+        cmocka_unit_test_setup_teardown(kept_replies_go_after_a_day, setup, kit_teardown),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);

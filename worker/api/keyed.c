@@ -56,7 +56,7 @@ static const char *where(const struct aw_kept_reply *row, struct aw_arena *arena
 /* Still good, and about a company that the caller may see now. */
 static bool counts(const struct aw_req *q, const struct aw_kept_reply *row)
 {
-    return row && q->now_ms - row->created_at < AW_KEYED_MS &&
+    return row && q->now_ms - row->created_at < AW_KEPT_REPLY_MS &&
            (strcmp(row->company_id, AW_AUDIT_NO_COMPANY) == 0 ||
             aw_scope_sees(&q->actor.scope, row->company_id));
 }

@@ -1,7 +1,7 @@
 /* keyed.h - Idempotency-Key: the answer to an act is kept in the unit of the act, and given again to the same request
  * (W25).
  *
- * A key belongs to a user and stands for one request: method, target and body. Its answer is kept for AW_KEYED_MS from
+ * A key belongs to a user and stands for one request: method, target and body. Its answer is kept for AW_KEPT_REPLY_MS from
  * the act on, sealed, since it may hold a secret; refused requests keep nothing and may be tried again. The unit
  * decides, so of two requests at once exactly one acts. Threads: aw_keyed_answered any, the rest on the writer thread.
  * Errors: INVALID idempotency.key (no such key can be), INVALID idempotency.reused (it stands for another request),
@@ -10,8 +10,6 @@
 #define AW_API_KEYED_H
 
 #include "route.h"
-
-#define AW_KEYED_MS (INT64_C(24) * 3600 * 1000)
 
 extern const struct aw_param aw_keyed_param[]; /* the header, as the documents show it */
 

@@ -57,6 +57,16 @@ static enum aw_retention_verdict judge_notification(const void *row_,
     return is_over ? AW_RETENTION_OVER : AW_RETENTION_STAYS;
 }
 
+static enum aw_retention_verdict judge_reply(const void *row_,
+                                             const struct aw_retention_limits *limits)
+{
+    const struct aw_kept_reply *row = row_;
+    int64_t age = limits->now_ms - row->created_at;
+    return age > AW_KEPT_REPLY_MS ? AW_RETENTION_OVER
+           : age < 0              ? AW_RETENTION_STAYS
+                                  : AW_RETENTION_YOUNG;
+}
+
 const struct aw_retention_rule aw_retention_deliveries = {.schema = &aw_delivery_schema,
                                                           .order = "received_at",
                                                           .judge = judge_long,
@@ -71,6 +81,10 @@ const struct aw_retention_rule aw_retention_events = {.schema = &aw_event_run_sc
 const struct aw_retention_rule aw_retention_notifications = {.schema = &aw_notification_schema,
                                                              .judge = judge_notification,
                                                              .news = "notification_deleted"};
+
+const struct aw_retention_rule aw_retention_replies = {.schema = &aw_kept_reply_schema,
+                                                       .order = "created_at",
+                                                       .judge = judge_reply};
 
 /* --- looking --- */
 

@@ -35,7 +35,7 @@ struct aw_retention_rule {
     const char *news; /* type of the event that tells of a deletion, or NULL */
 };
 extern const struct aw_retention_rule aw_retention_deliveries, aw_retention_short_deliveries,
-    aw_retention_events, aw_retention_notifications;
+    aw_retention_events, aw_retention_notifications, aw_retention_replies;
 
 struct aw_retention_page {
     const struct aw_retention_rule *rule;

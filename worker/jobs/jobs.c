@@ -23,6 +23,7 @@ static const struct aw_job table[] = {
     {"short_deliveries", MINUTE_MS, aw_step_retention, &aw_retention_short_deliveries},
     {"events", 10 * MINUTE_MS, aw_step_retention, &aw_retention_events},
     {"notifications", HOUR_MS, aw_step_retention, &aw_retention_notifications},
+    {"kept_replies", HOUR_MS, aw_step_retention, &aw_retention_replies},
     {"members", SECOND_MS, aw_step_members, NULL},
     {"scores", MINUTE_MS, aw_step_scores, NULL},
 };

@@ -250,7 +250,8 @@ struct aw_user {
 };
 extern const struct aw_schema aw_user_schema;
 
-/* The answer to a request that carried an Idempotency-Key (W25); good for a day after created_at. */
+/* The answer to a request that carried an Idempotency-Key (W25); good for so long after created_at. */
+#define AW_KEPT_REPLY_MS (INT64_C(24) * 3600 * 1000)
 struct aw_kept_reply {
     const char *id; /* hash of user and key */
     int64_t version;
