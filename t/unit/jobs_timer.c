@@ -36,16 +36,22 @@ static bool oldest(void *app, int64_t now_ms, int64_t *oldest_ms)
 static int setup(void **state)
 {
     struct line *line = calloc(1, sizeof(*line));
-    struct aw_err err;
     *state = line;
     assert_int_equal(kit_setup((void **)&line->kit), 0);
     kit_company(line->kit, "acme", 1);
-    assert_true(aw_writer_start(line->kit->store, 64, &line->writer, &err));
     line->knows_oldest = true;
-    line->jobs = (struct aw_jobs){
-        .conf = {.event_retention_days = 30, .notification_retention_days = 30},
-        .deps = {.store = line->kit->store, .writer = line->writer, .app = line, .oldest = oldest}};
+    line->jobs =
+        (struct aw_jobs){.conf = {.event_retention_days = 30, .notification_retention_days = 30},
+                         .deps = {.store = line->kit->store, .app = line, .oldest = oldest}};
     return 0;
+}
+
+/* From now on the store is the writer's: what the kit writes by itself comes before. */
+static void start_writer(struct line *line)
+{
+    struct aw_err err;
+    assert_true(aw_writer_start(line->kit->store, 64, &line->writer, &err));
+    line->jobs.deps.writer = line->writer;
 }
 
 static int teardown(void **state)
@@ -86,6 +92,9 @@ static bool fail_first(struct aw_job_run *run, struct aw_err *err)
 static void start(struct line *line, const struct aw_job *job, int64_t first_ms)
 {
     struct aw_err err;
+    if (line->writer == NULL) {
+        start_writer(line);
+    }
     assert_true(aw_timer_start(job, 1, line, line->writer, first_ms, &line->timer, &err));
 }
 
@@ -172,6 +181,7 @@ static void nothing_runs_while_the_store_is_down(void **state)
     struct line *line = *state;
     struct aw_err err;
     line->most = 1;
+    start_writer(line);
     kit_held = true;
     assert_false(aw_writer_run(line->writer, "test", any_unit, "a", AW_ONCE, &err));
     assert_true(aw_writer_down_since(line->writer) != 0);
@@ -226,6 +236,7 @@ static void deliveries_wait_for_the_queues(void **state)
                        &(struct kit_delivery){.identity = aw_arena_printf(kit->arena, "d%d", i)});
     }
     (void)kit_ingest(kit, records, N);
+    start_writer(line);
     struct aw_job_run run = run_of(line, &aw_retention_deliveries, KIT_NOW + 3 * day);
     line->knows_oldest = false; /* a file is not there */
     assert_int_equal(run_all(&run, aw_step_retention), 0);
@@ -252,6 +263,7 @@ static void scores_are_refreshed_in_small_units(void **state)
                                               .identity = aw_arena_printf(kit->arena, "d%d", i)});
     }
     (void)kit_ingest(kit, records, N);
+    start_writer(line);
     assert_int_equal(kit_count(kit, &aw_incident_schema), N);
     struct aw_job_run run = run_of(line, NULL, KIT_NOW + 1000);
     assert_int_equal(run_all(&run, aw_step_scores), 0);
@@ -300,6 +312,7 @@ static void members_of_two_incidents_follow(void **state)
                                               .identity = aw_arena_printf(kit->arena, "d%d", i)});
     }
     (void)kit_ingest(kit, records, N);
+    start_writer(line);
     struct aw_job_run run = run_of(line, NULL, KIT_NOW);
     assert_int_equal(run_all(&run, aw_step_members), 0);
     struct aw_rows rows = kit_all(kit, &aw_incident_schema);
@@ -324,6 +337,7 @@ static void the_table_of_the_product(void **state)
     struct line *line = *state;
     struct aw_jobs *jobs;
     struct aw_err err;
+    start_writer(line);
     assert_true(aw_jobs_start(&line->jobs.conf, &line->jobs.deps, &jobs, &err));
     aw_jobs_stop(&jobs);
     assert_null(jobs);
