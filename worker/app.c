@@ -10,12 +10,15 @@
 #include "worker/base/clock.h"
 #include "worker/base/log.h"
 #include "worker/base/thread.h"
+#include "worker/domain/audit_checkpoint.h"
 #include "worker/domain/edge_publish.h"
 #include "worker/jobs/jobs.h"
 #include "worker/pipeline/poison.h"
 #include "worker/pipeline/watchdog.h"
 
 enum { STOP_MS = 1500 }; /* what a stop may take beyond the time for draining */
+
+#define WITNESS_MS (INT64_C(3600) * 1000) /* between two rounds of audit checkpoints */
 
 struct app {
     const char *path; /* of the configuration file */
@@ -25,6 +28,8 @@ struct app {
     bool drained, asked_to_stop;
     struct aw_sealer *sealer;
     struct aw_store *store;
+    struct aw_audit_witness *witness;
+    int64_t witnessed_ms; /* monotonic */
     struct aw_writer *writer;
     struct aw_edge_publisher *edge;
     struct aw_watchdog *watchdog;
@@ -98,6 +103,30 @@ static void stop_store(struct app *app)
 {
     aw_store_close(&app->store);
     aw_sealer_close(&app->sealer);
+}
+
+static void witness(struct app *app)
+{
+    struct aw_err err;
+
+    app->witnessed_ms = aw_clock_mono_ms();
+    if (!aw_audit_witness_tell(app->witness, aw_clock_wall_ms(), &err)) {
+        aw_log(AW_LOG_WARN, "audit.checkpoint_failed", AW_E(&err));
+    }
+}
+
+/* Below the writer: what it has written last is told when it has ended. */
+static bool start_witness(struct app *app, struct aw_err *err)
+{
+    (void)err;
+    app->witness = aw_audit_witness_create(app->store, app->sealer);
+    witness(app);
+    return true;
+}
+static void stop_witness(struct app *app)
+{
+    witness(app);
+    aw_audit_witness_destroy(&app->witness);
 }
 
 /* The publisher listens to the writer: it starts after it and ends after it. */
@@ -190,9 +219,10 @@ static const struct {
     bool (*start)(struct app *app, struct aw_err *err);
     void (*stop)(struct app *app);
 } units[] = {
-    {"store", start_store, stop_store},    {"writer", start_writer, stop_writer},
-    {"queues", start_queues, stop_queues}, {"api", start_api, stop_api},
-    {"admin", start_admin, stop_admin},    {"jobs", start_jobs, stop_jobs},
+    {"store", start_store, stop_store},    {"witness", start_witness, stop_witness},
+    {"writer", start_writer, stop_writer}, {"queues", start_queues, stop_queues},
+    {"api", start_api, stop_api},          {"admin", start_admin, stop_admin},
+    {"jobs", start_jobs, stop_jobs},
 };
 
 /* Of the stop under way; lives longer than the app. */
@@ -251,6 +281,9 @@ static bool serve(struct app *app, struct aw_err *err)
         }
         if (!aw_queues_tick(app->queues, err)) {
             return false;
+        }
+        if (aw_clock_mono_ms() - app->witnessed_ms >= WITNESS_MS) {
+            witness(app);
         }
     }
     return true;

@@ -73,7 +73,7 @@ for my $n (1 .. 3) {
     is(send_alert(message => "it is down, $n")->{status}, 200, 'a critical one');
 }
 $stack->drained;
-fits('GET', $_, $stack->api('GET', $_)) for '/api/alerts', '/api/alerts?limit=2', '/api/dead-letters', '/api/dead-letters?limit=2', '/api/notifications', '/api/notifications?limit=2', '/api/incidents', '/api/incidents?limit=2',
+fits('GET', $_, $stack->api('GET', $_)) for '/api/alerts', '/api/alerts?limit=2', '/api/dead-letters', '/api/dead-letters?limit=2', '/api/notifications', '/api/notifications?limit=2', '/api/audit-logs', '/api/audit-logs?limit=2', "/api/audit-logs/verify?company_id=$company", '/api/incidents', '/api/incidents?limit=2',
     '/api/companies', '/api/companies?limit=1', "/api/companies/$company", "/api/companies/$company/assets",
     "/api/companies/$company/correlation-config", "/api/companies/$company/rate-limit",
     "/api/companies/$company/webhook-security", "/api/companies/$company/api-keys", '/api/auth/me', '/api/events', '/api/events?limit=1', '/healthz', '/readyz';

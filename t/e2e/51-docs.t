@@ -46,7 +46,7 @@ all_stand('verdicts', 'directives', 19, '`%s`', grep { $_ ne 'pending' } @codes)
 my ($gauges) = $module =~ /ngx_http_alertwhisper_gauges\[\] = \{(.*?)^\};/ms;
 all_stand('figures of the edge', 'directives', 11, '`alertwhisper_edge_%s`', $gauges =~ /\{ "\w+", "\w+", "(\w+)"/g);
 all_stand('counters', 'directives', 22, '| `%s` |', $counters =~ /^\s+X\((\w+),/mg);
-my @events = ($worker =~ /aw_log\(\s*\w+,\s*"([\w.]+)"/g, $worker =~ /line_write\(\w+,\s*"([\w.]+)"/g);
+my @events = ($worker =~ /aw_log\(\s*\w+,\s*"([\w.]+)"/g, $worker =~ /aw_log_record\("([\w.]+)"/g, $worker =~ /line_write\(\w+,\s*"([\w.]+)"/g);
 my @metrics = ($worker =~ /\.name = "(aw_\w+)"/g, $worker =~ /# TYPE (aw_\w+) /g);
 all_stand('log events', 'log', 30, '| `%s` |', @events);
 all_stand('metrics', 'log', 15, '`%s`', @metrics);

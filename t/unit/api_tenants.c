@@ -221,6 +221,10 @@ static const struct {
     {"PUT", "/api/notifications/{id}/read", "TCA"},
     {"PUT", "/api/notifications/read-all", "TCA"},
     {"GET", "/api/events", "VTCA"},
+    {"GET", "/api/audit-logs", "CA"},
+    {"GET", "/api/audit-logs/export", "CA"},
+    {"GET", "/api/audit-logs/verify", "CA"},
+    {"GET", "/api/audit-logs/key", "CA"},
 };
 
 static const char *who_may(const struct aw_route *route)

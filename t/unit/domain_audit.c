@@ -1,7 +1,10 @@
 /* The audit trail: contiguous numbers, a chain per company, and no change that the recount does not find. */
+#include <fcntl.h>
+
 #include "domain_kit.h"
 
-#include "worker/domain/audit.h"
+#include "worker/base/log.h"
+#include "worker/domain/audit_checkpoint.h"
 
 static bool act_unit(struct aw_tx *tx, void *arg, struct aw_err *err)
 {
@@ -172,6 +175,141 @@ static void missing_rows_are_found(void **state)
     assert_int_equal(verify(kit, "acme").bad, 2);
 }
 
+static void a_row_beside_the_chain_is_found(void **state)
+{
+    struct kit *kit = *state;
+    for (int64_t n = 1; n <= 3; n++) {
+        add(kit, "acme", n);
+    }
+    struct aw_audit *row = row_of(kit, 2);
+    row->id = "somewhere";
+    kit_insert(kit, &aw_audit_schema, row);
+    assert_int_equal(verify(kit, "acme").bad, 4);
+}
+
+static bool add_number(void *arg, const void *row)
+{
+    char *text = arg;
+    sprintf(text + strlen(text), "%d ", (int)((const struct aw_audit *)row)->number);
+    return true;
+}
+
+static void a_part_of_a_chain_is_read_in_order(void **state)
+{
+    struct kit *kit = *state;
+    static const struct {
+        int64_t from, to;
+        const char *rows;
+    } parts[] = {{1, 12, "1 2 3 4 5 6 7 8 9 10 11 12 "},
+                 {9, 11, "9 10 11 "},
+                 {12, 99, "12 "},
+                 {13, 99, ""},
+                 {5, 4, ""}};
+    for (int64_t n = 1; n <= 12; n++) {
+        add(kit, "acme", n);
+        add(kit, "acme-2", n);
+        add(kit, "acm", n);
+    }
+    for (size_t i = 0; i < AW_COUNT(parts); i++) {
+        char text[64] = "";
+        struct aw_reader *reader;
+        struct aw_err err;
+        assert_true(aw_store_read_begin(kit->store, &reader, &err));
+        assert_true(
+            aw_audit_each(reader, "acme", parts[i].from, parts[i].to, add_number, text, &err));
+        aw_store_read_end(&reader);
+        assert_string_equal(text, parts[i].rows);
+    }
+}
+
+/* --- checkpoints --- */
+
+static struct aw_sealer *sealer_of(struct kit *kit)
+{
+    struct aw_sealer *sealer;
+    struct aw_err err;
+    const char *path = aw_arena_printf(kit->arena, "%s/key", kit->folder);
+    assert_true(aw_sealer_open(path, true, &sealer, &err));
+    unlink(path);
+    return sealer;
+}
+
+/* The chains and numbers of the checkpoints that were logged since the last call. */
+static const char *told(struct kit *kit, const char *path)
+{
+    static char text[1 << 16];
+    static const char mark[] = "\"checkpoint\":\"alertwhisper-audit-1 ";
+    const char *out = "";
+    int fd = open(path, O_RDWR);
+    ssize_t n = read(fd, text, sizeof(text) - 1);
+    text[n > 0 ? n : 0] = '\0';
+    assert_int_equal(ftruncate(fd, 0), 0);
+    close(fd);
+    for (const char *at = strstr(text, mark); at; at = strstr(at, mark)) {
+        const char *hash;
+        at += sizeof(mark) - 1;
+        hash = strchr(strchr(at, ' ') + 1, ' ');
+        out = aw_arena_printf(kit->arena, "%s%.*s,", out, (int)(hash - at), at);
+    }
+    return out;
+}
+
+static void tell(struct aw_audit_witness *witness)
+{
+    struct aw_err err;
+    assert_true(aw_audit_witness_tell(witness, KIT_NOW, &err));
+}
+
+static bool replace_meta_unit(struct aw_tx *tx, void *arg, struct aw_err *err)
+{
+    (void)err;
+    aw_tx_replace(tx, &aw_meta_schema, arg);
+    return true;
+}
+
+static void the_log_tells_chains_that_have_grown(void **state)
+{
+    struct kit *kit = *state;
+    char path[] = "/tmp/aw-audit-XXXXXX";
+    struct aw_err err;
+    struct aw_sealer *sealer = sealer_of(kit);
+    struct aw_audit_witness *witness = aw_audit_witness_create(kit->store, sealer);
+    close(mkstemp(path));
+    assert_true(aw_log_open(path, &err));
+    aw_log_level = AW_LOG_ERROR; /* they are written all the same */
+    tell(witness);
+    assert_string_equal(told(kit, path), "");
+    add(kit, "acme", 1);
+    add(kit, NULL, 1);
+    tell(witness);
+    assert_string_equal(told(kit, path), "- 1,acme 1,");
+    tell(witness);
+    assert_string_equal(told(kit, path), "");
+    add(kit, "acme", 2);
+    tell(witness);
+    assert_string_equal(told(kit, path), "acme 2,");
+    /* rewritten to the same length: another head, which is told */
+    struct tamper tamper = {.row = row_of(kit, 2), .remove = true};
+    kit_run(kit, tamper_unit, &tamper);
+    struct aw_meta *meta = kit_get(kit, &aw_meta_schema, "audit:acme");
+    char *value = aw_arena_str(kit->arena, meta->value);
+    value[strlen(value) - 3] ^= 1;
+    meta->value = value;
+    kit_run(kit, replace_meta_unit, meta);
+    tell(witness);
+    assert_string_equal(told(kit, path), "acme 2,");
+    /* more chains than a second of the log has lines for other events */
+    for (int i = 0; i < 50; i++) {
+        add(kit, aw_arena_printf(kit->arena, "c%02d", i), 1);
+    }
+    tell(witness);
+    const char *many = told(kit, path);
+    assert_int_equal(strlen(many), 50 * strlen("c00 1,"));
+    aw_audit_witness_destroy(&witness);
+    aw_sealer_close(&sealer);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +318,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_rewritten_row_is_found_by_the_next, kit_setup,
                                         kit_teardown),
         cmocka_unit_test_setup_teardown(missing_rows_are_found, kit_setup, kit_teardown),
+        cmocka_unit_test_setup_teardown(a_row_beside_the_chain_is_found, kit_setup, kit_teardown),
+        cmocka_unit_test_setup_teardown(a_part_of_a_chain_is_read_in_order, kit_setup,
+                                        kit_teardown),
+        cmocka_unit_test_setup_teardown(the_log_tells_chains_that_have_grown, kit_setup,
+                                        kit_teardown),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);

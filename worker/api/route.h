@@ -64,7 +64,7 @@ struct aw_route {
     const char *media;              /* NULL = application/json */
     bool list;         /* the reply is a list of `reply`: limit and cursor are understood */
     const char *audit; /* name of the act; POST and PUT must have one */
-    /* AW_SCOPE_ROW: loads the row when the store's plain get is not enough */
+    /* AW_SCOPE_ROW and AW_SCOPE_QUERY: loads the row when the store's plain get is not enough */
     bool (*load)(struct aw_req *q, void **row, struct aw_err *err);
     /* PUT: the stored row, into which the body is decoded: read-only members may come along unchanged; or NULL */
     bool (*base)(struct aw_req *q, void **row, struct aw_err *err);
@@ -80,7 +80,7 @@ size_t aw_route_holes(const struct aw_route *route, struct aw_arena *arena,
 /* A file's routes, ended by a NULL method. */
 extern const struct aw_route aw_status_routes[], aw_auth_routes[], aw_company_routes[],
     aw_api_key_routes[], aw_config_routes[], aw_alert_routes[], aw_incident_routes[],
-    aw_dead_letter_routes[], aw_notification_routes[], aw_event_routes[];
+    aw_dead_letter_routes[], aw_notification_routes[], aw_event_routes[], aw_audit_routes[];
 
 /* --- request --- */
 struct aw_pair {

@@ -7,7 +7,7 @@ const struct aw_schema aw_no_body = {.name = "no_body", .size = 1, .doc = "no me
 const struct aw_route *const aw_route_tables[] = {
     aw_status_routes,       aw_auth_routes,  aw_company_routes,  aw_api_key_routes,
     aw_config_routes,       aw_alert_routes, aw_incident_routes, aw_dead_letter_routes,
-    aw_notification_routes, aw_event_routes,
+    aw_notification_routes, aw_event_routes, aw_audit_routes,
 };
 const size_t aw_route_table_count = AW_COUNT(aw_route_tables);
 

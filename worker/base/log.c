@@ -156,6 +156,11 @@ void aw_log_emit(enum aw_log_level level, const char *event, const struct aw_log
     }
 }
 
+void aw_log_write(const char *event, const struct aw_log_kv *fields)
+{
+    line_write(AW_LOG_INFO, event, fields);
+}
+
 /* -1 with errno. */
 static int open_for_append(const char *path)
 {

@@ -33,6 +33,10 @@ static inline const char *aw_log_text(const char *text)
                         (const struct aw_log_kv[]){__VA_ARGS__ __VA_OPT__(, ){.key = NULL}});      \
         }                                                                                          \
     } while (0)
+/* A line that is a record of its own: written whatever the level is, and never held back. */
+#define aw_log_record(event, ...)                                                                  \
+    aw_log_write((event), (const struct aw_log_kv[]){__VA_ARGS__ __VA_OPT__(, ){.key = NULL}})
+void aw_log_write(const char *event, const struct aw_log_kv *fields);
 void aw_log_emit(enum aw_log_level level, const char *event, const struct aw_log_kv *fields);
 /* stderr at start and for NULL or ""; a path is opened for append. aw_log_reopen() after rotation (USR1). */
 AW_MUST_CHECK bool aw_log_open(const char *path, struct aw_err *err);

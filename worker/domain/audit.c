@@ -7,10 +7,8 @@
 
 #include "src/aw_defs.h"
 
-struct head {
-    int64_t number; /* of the last row, 0 = none */
-    char hash[AW_AUDIT_HASH_TEXT + 1];
-};
+#define HEAD_PREFIX "audit:"                  /* of the ids in `meta` */
+#define NUMBER_MAX  INT64_C(9999999999999999) /* 16 digits */
 
 static void hash_text(EVP_MD_CTX *ctx, const char *text)
 {
@@ -64,12 +62,12 @@ static const char *row_id(struct aw_arena *arena, const char *company_id, int64_
 
 static const char *head_id(struct aw_arena *arena, const char *company_id)
 {
-    return aw_arena_printf(arena, "audit:%s", company_id);
+    return aw_arena_printf(arena, HEAD_PREFIX "%s", company_id);
 }
 
-static bool parse_head(const struct aw_meta *meta, struct head *head, struct aw_err *err)
+static bool parse_head(const struct aw_meta *meta, struct aw_audit_head *head, struct aw_err *err)
 {
-    *head = (struct head){.number = 0};
+    *head = (struct aw_audit_head){.number = 0};
     if (meta != NULL && sscanf(meta->value, "{\"number\":%" SCNd64 ",\"hash\":\"%64[0-9a-f]\"}",
                                &head->number, head->hash) != 2) {
         return aw_fail(err, AW_ERR_INTERNAL, "audit.head",
@@ -84,7 +82,7 @@ bool aw_audit_add(struct aw_tx *tx, const struct aw_audit_act *act, struct aw_er
     const char *company_id = act->company_id == NULL ? AW_AUDIT_NO_COMPANY : act->company_id;
     const char *id = head_id(arena, company_id);
     void *found = NULL;
-    struct head head;
+    struct aw_audit_head head;
     if (!aw_tx_get_many(tx, &aw_scope_all, &aw_meta_schema, &id, 1, &found, err) ||
         !parse_head(found, &head, err)) {
         return false;
@@ -122,6 +120,59 @@ bool aw_audit_add(struct aw_tx *tx, const struct aw_audit_act *act, struct aw_er
     return true;
 }
 
+bool aw_audit_head(struct aw_reader *reader, const char *company_id, struct aw_audit_head *head,
+                   struct aw_err *err)
+{
+    struct aw_arena *arena = aw_arena_create(0);
+    const char *id = head_id(arena, company_id);
+    void *found = NULL;
+    bool ok =
+        aw_store_get_many(reader, &aw_scope_all, &aw_meta_schema, &id, 1, arena, &found, err) &&
+        parse_head(found, head, err);
+    aw_arena_destroy(&arena);
+    return ok;
+}
+
+bool aw_audit_heads(struct aw_reader *reader,
+                    void (*each)(void *arg, const char *company_id,
+                                 const struct aw_audit_head *head),
+                    void *arg, struct aw_err *err)
+{
+    struct aw_arena *arena = aw_arena_create(0);
+    struct aw_rows rows;
+    struct aw_audit_head head;
+    /* ';' follows ':' */
+    const struct aw_query query = {.schema = &aw_meta_schema,
+                                   .conds = {{.field = "id", .op = AW_OP_GE, .text = HEAD_PREFIX},
+                                             {.field = "id", .op = AW_OP_LT, .text = "audit;"}},
+                                   .n = 2};
+    bool ok = aw_store_find(reader, &aw_scope_all, &query, arena, &rows, err);
+    for (size_t i = 0; ok && i < rows.n; i++) {
+        const struct aw_meta *meta = rows.v[i];
+        ok = parse_head(meta, &head, err);
+        if (ok) {
+            each(arg, meta->id + strlen(HEAD_PREFIX), &head);
+        }
+    }
+    aw_arena_destroy(&arena);
+    return ok;
+}
+
+bool aw_audit_each(struct aw_reader *reader, const char *company_id, int64_t from, int64_t to,
+                   bool (*each)(void *arg, const void *row), void *arg, struct aw_err *err)
+{
+    struct aw_arena *arena = aw_arena_create(0);
+    const struct aw_query query = {
+        .schema = &aw_audit_schema,
+        .conds = {{.field = "company_id", .op = AW_OP_EQ, .text = company_id},
+                  {.field = "id", .op = AW_OP_GE, .text = row_id(arena, company_id, from)},
+                  {.field = "id", .op = AW_OP_LE, .text = row_id(arena, company_id, to)}},
+        .n = 3};
+    bool ok = aw_store_each(reader, &aw_scope_all, &query, each, arg, err);
+    aw_arena_destroy(&arena);
+    return ok;
+}
+
 struct check {
     struct aw_audit_verdict *verdict;
     struct aw_arena *arena;
@@ -148,28 +199,49 @@ static bool check_row(void *arg, const void *row)
     return true;
 }
 
+static bool count_rows(struct aw_reader *reader, const char *company_id, int64_t *n,
+                       struct aw_err *err)
+{
+    const struct aw_query query = {
+        .schema = &aw_audit_schema,
+        .conds = {{.field = "company_id", .op = AW_OP_EQ, .text = company_id}},
+        .n = 1};
+    return aw_store_count(reader, &aw_scope_all, &query, n, err);
+}
+
+/* Reads head, rows, their number and the head again: on a store without snapshots the chain may grow meanwhile. */
+static bool recount(struct aw_reader *reader, struct check *check, bool *still, struct aw_err *err)
+{
+    struct aw_audit_verdict *verdict = check->verdict;
+    struct aw_audit_head head, after;
+    int64_t count;
+    *verdict = (struct aw_audit_verdict){.rows = 0};
+    if (!aw_audit_head(reader, check->company_id, &head, err) ||
+        !aw_audit_each(reader, check->company_id, 0, NUMBER_MAX, check_row, check, err) ||
+        !count_rows(reader, check->company_id, &count, err) ||
+        !aw_audit_head(reader, check->company_id, &after, err)) {
+        return false;
+    }
+    *still = head.number == after.number;
+    /* the count finds rows whose ids are none of the chain */
+    if (verdict->bad == 0 && (verdict->rows != head.number || count != head.number ||
+                              strcmp(verdict->head, head.hash) != 0)) {
+        verdict->bad = verdict->rows + 1;
+    }
+    return true;
+}
+
 bool aw_audit_verify(struct aw_reader *reader, const char *company_id,
                      struct aw_audit_verdict *verdict, struct aw_err *err)
 {
-    *verdict = (struct aw_audit_verdict){.rows = 0};
+    enum { TRIES = 5 };
     struct aw_arena *arena = aw_arena_create(0);
-    struct aw_arena *rows = aw_arena_create(0);
-    const char *id = head_id(arena, company_id);
-    void *found = NULL;
-    struct head head;
-    struct aw_query query = {.schema = &aw_audit_schema, .n = 1};
-    query.conds[0] = (struct aw_cond){.field = "company_id", .op = AW_OP_EQ, .text = company_id};
-    struct check check = {.verdict = verdict, .arena = rows, .company_id = company_id};
-
-    bool ok =
-        aw_store_get_many(reader, &aw_scope_all, &aw_meta_schema, &id, 1, arena, &found, err) &&
-        parse_head(found, &head, err) &&
-        aw_store_each(reader, &aw_scope_all, &query, check_row, &check, err);
-    if (ok && verdict->bad == 0 &&
-        (verdict->rows != head.number || strcmp(verdict->head, head.hash) != 0)) {
-        verdict->bad = verdict->rows + 1;
+    struct check check = {.verdict = verdict, .arena = arena, .company_id = company_id};
+    bool ok = true, still = false;
+    for (int i = 0; i < TRIES && ok && !still; i++) {
+        ok = recount(reader, &check, &still, err);
     }
-    aw_arena_destroy(&rows);
     aw_arena_destroy(&arena);
-    return ok;
+    return ok && (still || aw_fail(err, AW_ERR_BUSY, "audit.growing",
+                                   "The chain grows while it is read: try again"));
 }
