@@ -132,6 +132,10 @@ static void methods_are_told(void **state)
     answer = kit_ask(&kit, (struct ask){.method = "OPTIONS", .path = "/api/auth/login"});
     assert_int_equal(answer.status, 204);
     assert_string_equal(kit_header(&kit, &answer, "Allow"), "POST, OPTIONS");
+    /* a path of its own is not taken for an id as well */
+    answer = kit_ask(&kit, (struct ask){.method = "GET", .path = "/api/incidents/correlate"});
+    assert_int_equal(answer.status, 405);
+    assert_string_equal(kit_header(&kit, &answer, "Allow"), "POST, OPTIONS");
     answer = kit_ask(&kit, (struct ask){.method = "HEAD", .path = "/healthz"});
     assert_int_equal(answer.status, 200);
     assert_int_equal(answer.len, 0);

@@ -168,6 +168,15 @@ static void the_description_holds_every_route(void **state)
                                 aw_permission_word(route->permission));
         }
     }
+    /* strings have their limits, and readiness is the same document ready or not */
+    const struct aw_node *alerts = aw_node_get(aw_node_get(paths, "/api/alerts"), "get");
+    assert_string_equal(kit_text(alerts, "parameters/0/schema/minLength"), "1");
+    assert_string_equal(kit_text(alerts, "parameters/0/schema/maxLength"), "500");
+    const struct aw_node *ready = aw_node_get(aw_node_get(paths, "/readyz"), "get");
+    const struct aw_node *not_ready = aw_node_get(aw_node_get(ready, "responses"), "503");
+    const struct aw_node *media =
+        aw_node_get(aw_node_get(not_ready, "content"), "application/json");
+    assert_string_equal(kit_text(media, "schema/$ref"), "#/components/schemas/readiness");
     const struct aw_node *schemas = aw_node_get(aw_node_get(root, "components"), "schemas");
     assert_true(check_refs(root, schemas) > 40);
     /* what is secret or internal is not described either */

@@ -87,14 +87,27 @@ static bool is_method(const struct aw_route *route, const char *method)
            (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
 }
 
+/* A path that stands in the table as it is belongs to no template: "correlate" is no id of an incident. */
+static bool is_literal(const char *path)
+{
+    const struct aw_route *route;
+    for (size_t i = 0; (route = aw_routes_at(i)); i++) {
+        if (strcmp(route->path, path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool find_route(struct aw_req *q, struct aw_reply *r, struct aw_err *err)
 {
     struct aw_str allow;
     aw_str_init(&allow, q->arena);
     const struct aw_route *route;
+    bool literal = is_literal(q->path);
     for (size_t i = 0; (route = aw_routes_at(i)); i++) {
         const char *holes[AW_HOLES] = {NULL};
-        if (!matches(route, q->arena, q->path, holes)) {
+        if (!matches(route, q->arena, q->path, holes) || (literal && holes[0])) {
             continue;
         }
         aw_str_printf(&allow, "%s%s", allow.len ? ", " : "",

@@ -1,6 +1,7 @@
 #include "openapi.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "dispatch.h"
@@ -30,11 +31,12 @@ static void operation_id(struct aw_json *json, const struct aw_route *route)
 
 static void parameter(struct aw_json *json, const char *in, const struct aw_param *param)
 {
+    bool text = param->type == AW_T_STR;
     const struct aw_field field = {
         .name = param->name,
         .type = param->type,
-        .min = param->min,
-        .max = param->max,
+        .min = text ? 1 : param->min,
+        .max = text && param->max == 0 ? AW_PARAM_TEXT_MAX : param->max,
         .arg = param->words,
     };
     aw_json_open(json, '{');
@@ -47,7 +49,14 @@ static void parameter(struct aw_json *json, const char *in, const struct aw_para
     aw_json_key(json, "description");
     aw_json_str(json, param->doc);
     aw_json_key(json, "schema");
-    aw_openapi_field(json, &field);
+    if (param->type == AW_T_TIME) {
+        /* as aw_time_parse() takes it */
+        static const char time[] = "{\"anyOf\":[{\"type\":\"string\",\"format\":\"date-time\"},"
+                                   "{\"type\":\"integer\",\"description\":\"ms since 1970\"}]}";
+        aw_json_raw(json, time, sizeof(time) - 1);
+    } else {
+        aw_openapi_field(json, &field);
+    }
     aw_json_close(json, '}');
 }
 
@@ -107,11 +116,11 @@ static void reply_schema(struct aw_json *json, const struct aw_route *route)
     }
 }
 
-static void replies(struct aw_json *json, const struct aw_route *route)
+static void good_reply(struct aw_json *json, const struct aw_route *route, int status)
 {
-    aw_json_key(json, "responses");
-    aw_json_open(json, '{');
-    aw_json_key(json, "200");
+    char text[16];
+    snprintf(text, sizeof(text), "%d", status);
+    aw_json_key(json, text);
     aw_json_open(json, '{');
     aw_json_key(json, "description");
     aw_json_str(json, route->summary);
@@ -119,6 +128,16 @@ static void replies(struct aw_json *json, const struct aw_route *route)
     reply_schema(json, route);
     close_content(json);
     aw_json_close(json, '}');
+}
+
+static void replies(struct aw_json *json, const struct aw_route *route)
+{
+    aw_json_key(json, "responses");
+    aw_json_open(json, '{');
+    good_reply(json, route, 200);
+    if (route->also) {
+        good_reply(json, route, route->also);
+    }
     aw_json_key(json, "default");
     aw_json_open(json, '{');
     aw_json_key(json, "description");

@@ -9,8 +9,6 @@
 #include "worker/base/clock.h"
 #include "worker/base/conf.h"
 
-#define TEXT_MAX 500
-
 const struct aw_param aw_list_params[] = {
     {.name = "limit",
      .type = AW_T_I64,
@@ -76,7 +74,7 @@ static const char *read_value(const struct aw_req *q, const struct aw_param *par
         return aw_time_parse(text, strlen(text), &value->number) ? NULL
                                                                  : "must be a time (RFC 3339)";
     }
-    size_t len = strlen(text), max = param->max ? (size_t)param->max : TEXT_MAX;
+    size_t len = strlen(text), max = param->max ? (size_t)param->max : AW_PARAM_TEXT_MAX;
     return len >= 1 && len <= max ? NULL
                                   : aw_arena_printf(q->arena, "must have 1 to %zu bytes", max);
 }

@@ -41,13 +41,14 @@ struct aw_param {
     const char *name, *doc;
     enum aw_ftype type;       /* STR, I64, ENUM, TIME */
     const char *const *words; /* ENUM */
-    int64_t min, max;         /* I64: range; STR: length in bytes; 0,0 = 1 to 500 */
+    int64_t min, max; /* I64: range; STR: length in bytes from 1 to max, 0 = AW_PARAM_TEXT_MAX */
     bool required;
     const char *field; /* of the listed schema, or NULL */
     enum aw_op op;
 };
-#define AW_PARAMS 12
-#define AW_HOLES  2 /* of a path */
+#define AW_PARAM_TEXT_MAX 500
+#define AW_PARAMS         12
+#define AW_HOLES          2 /* of a path */
 
 struct aw_route {
     const char *method; /* GET, POST, PUT */
@@ -62,6 +63,7 @@ struct aw_route {
     const struct aw_schema *reply;  /* NULL = described by `media` alone */
     const struct aw_schema *more;   /* further members of the same object, or NULL */
     const char *media;              /* NULL = application/json */
+    int also;                       /* another status with the same body as 200, or 0 */
     bool list;         /* the reply is a list of `reply`: limit and cursor are understood */
     const char *audit; /* name of the act; POST and PUT must have one */
     /* AW_SCOPE_ROW and AW_SCOPE_QUERY: loads the row when the store's plain get is not enough */

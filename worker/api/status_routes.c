@@ -201,6 +201,7 @@ const struct aw_route aw_status_routes[] = {
         .scope = AW_SCOPE_NONE,
         .summary = "Work is done just now; 503 if it is not",
         .reply = &ready_schema,
+        .also = 503,
         .run = readyz,
     },
     {
