@@ -93,6 +93,15 @@ typedef struct {
 } ngx_http_alertwhisper_place_t;
 
 
+/* parked requests of this nginx worker, in the order in which they came */
+
+typedef struct {
+    ngx_queue_t                      requests;
+    ngx_uint_t                       nbatch;   /* of them in items */
+    struct aw_intake_item          **items;
+} ngx_http_alertwhisper_line_t;
+
+
 typedef struct {
     ngx_str_t                        queue_path;
     ngx_str_t                        edge_path;
@@ -113,19 +122,20 @@ typedef struct {
     ngx_http_alertwhisper_files_t   *files;
     struct aw_intake                 intake;
 
-    /* memory acks: one wake of the worker daemon per event-loop turn */
+    /* memory acks: one wake of the worker daemon per event-loop turn; those
+     * who wait for the lock, and since when */
     ngx_event_t                      wake;
+    ngx_http_alertwhisper_line_t     memory_line;
+    ngx_event_t                      retry;
+    ngx_msec_t                       since;
 
 #if (NGX_THREADS)
-    /* disk acks of this nginx worker: the parked requests, and the batch
-     * that is in flight */
-    ngx_queue_t                      parked;
+    /* disk acks: those who wait for the sync of their batch */
+    ngx_http_alertwhisper_line_t     disk_line;
     ngx_event_t                      collect;
     ngx_event_t                      stay;
     ngx_thread_pool_t               *pool;
     ngx_thread_task_t                task;
-    ngx_uint_t                       nbatch;
-    struct aw_intake_item          **items;
 #endif
 } ngx_http_alertwhisper_main_conf_t;
 
@@ -219,7 +229,7 @@ void ngx_http_alertwhisper_check_body(ngx_http_request_t *r,
 
 ngx_int_t ngx_http_alertwhisper_ack_init(ngx_cycle_t *cycle,
     ngx_http_alertwhisper_main_conf_t *amcf);
-ngx_http_alertwhisper_verdict_e ngx_http_alertwhisper_ack_memory(
+ngx_int_t ngx_http_alertwhisper_ack_memory(
     ngx_http_alertwhisper_main_conf_t *amcf, ngx_http_alertwhisper_ctx_t *ctx);
 #if (NGX_THREADS)
 void ngx_http_alertwhisper_ack_disk(ngx_http_alertwhisper_main_conf_t *amcf,

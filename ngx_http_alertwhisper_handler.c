@@ -137,7 +137,9 @@ ngx_http_alertwhisper_body_handler(ngx_http_request_t *r)
             ctx->verdict = NGX_HTTP_AW_DRY_RUN;
 
         } else if (alcf->ack == NGX_HTTP_ALERTWHISPER_MEMORY) {
-            ctx->verdict = ngx_http_alertwhisper_ack_memory(amcf, ctx);
+            if (ngx_http_alertwhisper_ack_memory(amcf, ctx) == NGX_AGAIN) {
+                return;
+            }
 
         } else {
 #if (NGX_THREADS)

@@ -224,7 +224,7 @@ static enum aw_intake_verdict verdict_of(enum aw_queue_rc rc)
     return rc == AW_QUEUE_BUSY ? AW_INTAKE_BUSY : AW_INTAKE_BROKEN;
 }
 
-static void count(struct aw_counters *counters, enum aw_intake_verdict verdict)
+static void count_verdicts(const struct aw_intake *intake, struct aw_intake_item **items, size_t n)
 {
     static const enum aw_counter of_verdict[] = {
         [AW_INTAKE_ACCEPTED] = AW_COUNT_accepted,
@@ -234,7 +234,9 @@ static void count(struct aw_counters *counters, enum aw_intake_verdict verdict)
         [AW_INTAKE_BUSY] = AW_COUNT_unavailable_busy,
         [AW_INTAKE_BROKEN] = AW_COUNT_unavailable_broken,
     };
-    aw_counters_add(counters, of_verdict[verdict], 1);
+    for (size_t i = 0; i < n; i++) {
+        aw_counters_add(intake->state->counters, of_verdict[items[i]->verdict], 1);
+    }
 }
 
 /* Without a successful sync nobody who waits for it may hear yes; records and keys stay, and a
@@ -256,31 +258,46 @@ static void sync_batch(struct aw_intake *intake, struct aw_intake_item **items, 
     }
 }
 
+static enum aw_queue_rc judge_batch(struct aw_intake *intake, struct aw_intake_item **items,
+                                    size_t n, unsigned lock_timeout_us, uint32_t now_s)
+{
+    struct section section;
+    enum aw_queue_rc rc = enter(&section, intake, lock_timeout_us, now_s);
+    if (rc != AW_QUEUE_OK) {
+        for (size_t i = 0; i < n; i++) {
+            items[i]->verdict = verdict_of(rc);
+        }
+        return rc;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (i + 1 < n) {
+            aw_intake_prefetch(intake, items[i + 1]);
+        }
+        items[i]->needed = judge(&section, items[i]);
+    }
+    aw_queue_unlock(intake->queue);
+    aw_counters_add(intake->state->counters, AW_COUNT_batches, 1);
+    return rc;
+}
+
 void aw_intake_batch(struct aw_intake *intake, struct aw_intake_item **items, size_t n,
                      bool durable, unsigned lock_timeout_us, uint32_t now_s)
 {
-    struct aw_counters *counters = intake->state->counters;
-    struct section section;
-    enum aw_queue_rc rc = enter(&section, intake, lock_timeout_us, now_s);
-    if (rc == AW_QUEUE_OK) {
-        for (size_t i = 0; i < n; i++) {
-            if (i + 1 < n) {
-                aw_intake_prefetch(intake, items[i + 1]);
-            }
-            items[i]->needed = judge(&section, items[i]);
-        }
-        aw_queue_unlock(intake->queue);
-        aw_counters_add(counters, AW_COUNT_batches, 1);
-        if (durable) {
-            sync_batch(intake, items, n);
-        }
+    enum aw_queue_rc rc = judge_batch(intake, items, n, lock_timeout_us, now_s);
+    if (rc == AW_QUEUE_OK && durable) {
+        sync_batch(intake, items, n);
     }
-    for (size_t i = 0; i < n; i++) {
-        if (rc != AW_QUEUE_OK) {
-            items[i]->verdict = verdict_of(rc);
-        }
-        count(counters, items[i]->verdict);
+    count_verdicts(intake, items, n);
+}
+
+bool aw_intake_try(struct aw_intake *intake, struct aw_intake_item **items, size_t n,
+                   uint32_t now_s)
+{
+    if (judge_batch(intake, items, n, 0, now_s) == AW_QUEUE_BUSY) {
+        return false;
     }
+    count_verdicts(intake, items, n);
+    return true;
 }
 
 /* `keyed` alone does not tell: processes that use another state file may have advanced it meanwhile. */

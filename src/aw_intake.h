@@ -1,8 +1,8 @@
 /* aw_intake.h - the critical section of the edge: known? full? append, insert both keys (E16-E19).
  *
  * Joins the queue and the ids table. Everything before it (key, HMAC, rate, JSON, asset) leaves no trace; what
- * it answers is final. `memory` acks call it with a batch of one in the event loop; `disk` acks call it from a
- * pool thread with all parked requests of the nginx worker and answer after aw_intake_batch() has synced.
+ * it answers is final. `memory` acks use aw_intake_try() in the event loop; `disk` acks call aw_intake_batch() from a
+ * pool thread with all parked requests of the nginx worker and answer after it has synced.
  * Threads: any; the queue's producer mutex orders them. Owner: the caller. */
 #ifndef AW_INTAKE_H
 #define AW_INTAKE_H
@@ -40,10 +40,13 @@ struct aw_intake_item {
 void aw_intake_prefetch(const struct aw_intake *intake, const struct aw_intake_item *item);
 
 /* Judges n items (pointers) under one lock, then syncs if `durable`. Counts accepted, duplicates, batches,
- * attempts_dropped, repairs and unavailable_* itself; the caller wakes the consumer. lock_timeout_us: 2,000 in
+ * attempts_dropped, repairs and unavailable_* itself; the caller wakes the consumer. lock_timeout_us: at most 2,000 in
  * an event loop, 1,000,000 in a pool thread. now_s: wall clock. */
 void aw_intake_batch(struct aw_intake *intake, struct aw_intake_item **items, size_t n,
                      bool durable, unsigned lock_timeout_us, uint32_t now_s);
+/* The same without a sync and without sleeping: false = the lock is taken, and nothing has been judged or counted. */
+bool aw_intake_try(struct aw_intake *intake, struct aw_intake_item **items, size_t n,
+                   uint32_t now_s);
 
 /* After a fresh state file: inserts the keys of every record from head to tail again. Takes the lock. Before any
  * batch (nginx master, before fork): a batch that comes first does this work inside its own critical section. */

@@ -51,6 +51,7 @@ enum aw_queue_rc {
     AW_QUEUE_BUSY, /* lock or sync not to be had in time */
     AW_QUEUE_BROKEN /* the file is unusable (not recoverable mutex, nonsense in live words, failed sync) */
 };
+/* Sleeps up to timeout_us where the mutex is not free within some microseconds; 0 = never. */
 enum aw_queue_rc aw_queue_lock(struct aw_queue *queue, unsigned timeout_us);
 void aw_queue_unlock(struct aw_queue *queue);
 /* Under the lock: would a record of this length be taken? (space below the high-water mark) */

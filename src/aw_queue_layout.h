@@ -102,7 +102,7 @@ const struct aw_record_head *aw_queue_walk(const struct aw_queue *queue, uint64_
 /* Consumer: writes the released head to a header page; not synced, it is only a lower bound. */
 void aw_queue_save_head(struct aw_queue *queue);
 
-/* pthread_mutex_trylock, then waiting up to timeout_us of monotonic time. An errno value. */
+/* pthread_mutex_trylock for some microseconds, then sleeping up to timeout_us of monotonic time. An errno value. */
 int aw_queue_mutex_lock(pthread_mutex_t *mutex, unsigned timeout_us);
 
 #endif

@@ -39,7 +39,7 @@ int aw_queue_mutex_lock(pthread_mutex_t *mutex, unsigned timeout_us)
 #endif
         rc = pthread_mutex_trylock(mutex);
     }
-    return rc == EBUSY ? lock_within(mutex, timeout_us) : rc;
+    return rc == EBUSY && timeout_us > 0 ? lock_within(mutex, timeout_us) : rc;
 }
 
 /* The dead owner may have finished a record without publishing it. It may also have been answered

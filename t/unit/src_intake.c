@@ -284,6 +284,8 @@ static void busy_lock(void **unused)
         _exit(1);
     }
     assert_int_equal(read(held[0], &byte, 1), 1);
+    assert_false(aw_intake_try(&intake, list, 2, NOW));
+    assert_int_equal(counter(AW_COUNT_unavailable_busy), 0); /* it may be tried again */
     aw_intake_batch(&intake, list, 2, false, 2000, NOW);
     assert_int_equal(items[0].verdict, AW_INTAKE_BUSY);
     assert_int_equal(items[1].verdict, AW_INTAKE_BUSY);
