@@ -122,9 +122,11 @@ typedef struct {
     ngx_http_alertwhisper_files_t   *files;
     struct aw_intake                 intake;
 
-    /* memory acks: one wake of the worker daemon per event-loop turn; those
-     * who wait for the lock, and since when */
+    /* memory acks: the wake of the worker daemon at the end of a turn, and
+     * when one was sent inside of a turn, in microseconds; those who wait for
+     * the lock, and since when */
     ngx_event_t                      wake;
+    uint64_t                         woken;
     ngx_http_alertwhisper_line_t     memory_line;
     ngx_event_t                      retry;
     ngx_msec_t                       since;

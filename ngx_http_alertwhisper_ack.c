@@ -18,6 +18,7 @@
 
 #define NGX_HTTP_ALERTWHISPER_RETRY     1
 #define NGX_HTTP_ALERTWHISPER_PATIENCE  1000
+#define NGX_HTTP_ALERTWHISPER_WAKE_US   100
 #define NGX_HTTP_ALERTWHISPER_POOL_US   1000000
 #define NGX_HTTP_ALERTWHISPER_STAY      1000
 
@@ -32,6 +33,8 @@ static void ngx_http_alertwhisper_take(ngx_http_alertwhisper_line_t *line,
     ngx_queue_t *judged);
 static void ngx_http_alertwhisper_answer_all(ngx_queue_t *judged);
 static void ngx_http_alertwhisper_retry_handler(ngx_event_t *ev);
+static void ngx_http_alertwhisper_wake_soon(
+    ngx_http_alertwhisper_main_conf_t *amcf);
 static void ngx_http_alertwhisper_wake_handler(ngx_event_t *ev);
 static void ngx_http_alertwhisper_wake(
     ngx_http_alertwhisper_main_conf_t *amcf);
@@ -222,9 +225,7 @@ ngx_http_alertwhisper_ack_memory(ngx_http_alertwhisper_main_conf_t *amcf,
         return NGX_AGAIN;
     }
 
-    if (!amcf->wake.posted) {
-        ngx_post_event(&amcf->wake, &ngx_posted_events);
-    }
+    ngx_http_alertwhisper_wake_soon(amcf);
 
     ctx->verdict = ngx_http_alertwhisper_judged(ctx);
 
@@ -266,6 +267,45 @@ ngx_http_alertwhisper_retry_handler(ngx_event_t *ev)
     }
 
     ngx_http_alertwhisper_answer_all(&judged);
+}
+
+
+/*
+ * One wake per record would cost more than all else.  So that a record does
+ * not lie there until a long turn ends, the consumer is woken inside the turn
+ * when the last wake is a while ago.  A consumer that does not sleep looks at
+ * the queue again before it does.
+ */
+
+static void
+ngx_http_alertwhisper_wake_soon(ngx_http_alertwhisper_main_conf_t *amcf)
+{
+    uint64_t         now;
+    struct timespec  ts;
+
+    if (!aw_queue_is_awaited(&amcf->files->queue)) {
+        return;
+    }
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+    now = (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+
+    if (now - amcf->woken < NGX_HTTP_ALERTWHISPER_WAKE_US) {
+
+        if (!amcf->wake.posted) {
+            ngx_post_event(&amcf->wake, &ngx_posted_events);
+        }
+
+        return;
+    }
+
+    amcf->woken = now;
+
+    if (amcf->wake.posted) {
+        ngx_delete_posted_event(&amcf->wake);
+    }
+
+    ngx_http_alertwhisper_wake(amcf);
 }
 
 

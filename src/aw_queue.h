@@ -79,7 +79,9 @@ struct aw_queue_sync_stats {
 };
 void aw_queue_sync_stats(struct aw_queue *queue, struct aw_queue_sync_stats *stats);
 bool aw_queue_sync_broken(struct aw_queue *queue);
-/* Wakes the consumer if it sleeps; once per event-loop turn or batch. Returns whether a wake was sent. */
+/* Does the consumer sleep? If not, it will see what has been appended before. */
+bool aw_queue_is_awaited(struct aw_queue *queue);
+/* Wakes the consumer if it sleeps; not for every record. Returns whether a wake was sent. */
 bool aw_queue_wake(struct aw_queue *queue);
 
 /* --- the consumer --- */

@@ -175,12 +175,17 @@ bool aw_queue_is_committed(struct aw_queue *queue, uint64_t seq)
     return seq < aw_queue_seq_at(queue, synced > head ? synced : head);
 }
 
+bool aw_queue_is_awaited(struct aw_queue *queue)
+{
+    return atomic_load(&queue->live->sleeping) != 0;
+}
+
 /* With sequential consistency either the producer sees the sleeper, or the sleeper sees the new
  * tail. */
 bool aw_queue_wake(struct aw_queue *queue)
 {
     struct aw_queue_live *live = queue->live;
-    if (atomic_load(&live->sleeping) == 0 || atomic_exchange(&live->sleeping, 0) == 0) {
+    if (!aw_queue_is_awaited(queue) || atomic_exchange(&live->sleeping, 0) == 0) {
         return false;
     }
     AW_CRASH("queue.wake.before_word");
