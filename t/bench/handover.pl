@@ -17,10 +17,10 @@ sub moments {
 sub delays {
     my ($rate, $path) = @_;
     my $edge = AW::Bench::edge();
-    my $consumer = AW::Bench::consumer_start($edge, "$edge->{dir}/taken");
-    AW::Bench::load($edge, path => $path, count => $rate * 3, rate => $rate, connections => 64, prepared => '', times => "$edge->{dir}/acked");
+    my $consumer = AW::Bench::consumer_start($edge, "$edge->{shm}/taken");
+    AW::Bench::load($edge, path => $path, count => $rate * 3, rate => $rate, connections => 64, prepared => '', times => "$edge->{shm}/acked");
     AW::Bench::consumer_end($consumer);
-    my ($acked, $taken) = map { moments("$edge->{dir}/$_") } qw(acked taken);
+    my ($acked, $taken) = map { moments("$edge->{shm}/$_") } qw(acked taken);
     return map { my $late = ($taken->{$_} // die "$_ was never taken") - $acked->{$_}; $late > 0 ? $late / 1000 : 0 } keys %$acked;
 }
 

@@ -428,7 +428,9 @@ int main(int argc, char **argv)
         load_die("out of memory");
     }
     for (unsigned i = 0; i < load.connections; i++) {
-        load_conn_init(&load.conns[i], epoll);
+        if (!load_conn_init(&load.conns[i], epoll)) {
+            load_die("out of memory");
+        }
     }
     if (prepared) {
         prepare(epoll);

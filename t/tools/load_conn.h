@@ -14,7 +14,8 @@ struct load_conn {
     enum load_state state;
     struct aw_str out;
     size_t sent;
-    char in[4096]; /* head and body of one answer */
+    char *
+        in; /* head and body of one answer; not in here, so that a walk over thousands of connections is short */
     size_t in_len;
     size_t answer_len; /* head + body, 0 = not known yet */
     void *task;        /* what is being sent, for the caller */
@@ -27,7 +28,8 @@ struct load_answer {
     const char *body;
 };
 
-void load_conn_init(struct load_conn *conn, int epoll);
+/* False: out of memory. */
+bool load_conn_init(struct load_conn *conn, int epoll);
 void load_conn_fini(struct load_conn *conn);
 /* Starts to connect; false when that fails at once. */
 bool load_conn_open(struct load_conn *conn, const struct sockaddr_in *to);
