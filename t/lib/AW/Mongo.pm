@@ -89,7 +89,7 @@ sub database {
     if ($self->{kind} =~ /^java/) {
         for my $collection (@replaced) {
             $self->_command($name, createIndexes => $collection,
-                indexes => {0 => [key => [_id => 1, version => 1], name => 'test_id_version', unique => \1]});
+                indexes => {0 => [key => [_id => 1, version => 1], name => '_id_1_version_1', unique => \1]});
         }
     }
     return $self->uri($name);
