@@ -198,7 +198,8 @@ static void files_are_private(void **state)
     }
 }
 
-/* A database of an older program: a column and an index are missing, another index is not as it is now. */
+/* A database of an older program: a column and an index are missing, another index is not as it is now, and one is
+ * there that is no longer wanted. */
 static void an_older_database_is_completed(void **state)
 {
     static const struct aw_field few_fields[] = {
@@ -221,10 +222,11 @@ static void an_older_database_is_completed(void **state)
         AW_FIELD(thing, policy, OBJ, .arg = &aw_policy_schema,
                  .dflt = "{\"auto_approve_low_risk\":true}"),
     };
-    static const struct aw_index few_indexes[] = {{"company_code", {"code"}, false}};
+    static const struct aw_index few_indexes[] = {{"company_code", {"code"}, false},
+                                                  {"code", {"code"}, true}};
     static const struct aw_index more_indexes[] = {{"company_code", {"company_id", "code"}, true},
                                                    {"rank", {"-rank"}, false}};
-    static const struct aw_schema few = AW_SCHEMA(thing, "olds", few_fields, few_indexes, 1, "old");
+    static const struct aw_schema few = AW_SCHEMA(thing, "olds", few_fields, few_indexes, 2, "old");
     static const struct aw_schema more =
         AW_SCHEMA(thing, "olds", more_fields, more_indexes, 2, "new");
     static const struct aw_schema *const before[] = {&aw_meta_schema, &few, NULL};
@@ -250,6 +252,11 @@ static void an_older_database_is_completed(void **state)
     assert_int_equal(thing->tags.n, 2);
     assert_string_equal(thing->tags.v[1], "b");
     assert_true(((const struct aw_policy *)thing->policy)->auto_approve_low_risk);
+    struct thing *namesake = kit_thing(aw_tx_arena(tx), "c", "other");
+    namesake->code = "a";
+    aw_tx_insert(tx, &more, namesake);
+    kit_commit(&tx);
+    tx = aw_tx_create(kit->store);
     struct thing *twin = kit_thing(aw_tx_arena(tx), "b", "acme");
     twin->code = "a";
     aw_tx_insert(tx, &more, twin); /* the index is unique now */

@@ -157,6 +157,32 @@ static bool create_index(struct aw_sqlite_conn *conn, const struct aw_schema *sc
     return ok;
 }
 
+/* Indexes of this table that are named as ours and are not in its schema any more. */
+static bool drop_former_indexes(struct aw_sqlite_conn *conn, const struct aw_schema *schema,
+                                struct aw_err *err)
+{
+    struct aw_str find, drop;
+    char *name;
+    bool ok = true;
+    aw_str_init(&find, NULL);
+    aw_str_printf(&find,
+                  "SELECT name FROM sqlite_master WHERE type='index' AND tbl_name='%s' AND "
+                  "name GLOB '%s.*' AND name NOT IN (''",
+                  schema->name, schema->name);
+    for (size_t i = 0; i < schema->index_count; i++) {
+        aw_str_printf(&find, ",'%s.%s'", schema->name, schema->indexes[i].name);
+    }
+    aw_str_add(&find, ")");
+    while (ok && (ok = ask(conn, find.ptr, NULL, NULL, &name, err)) && name != NULL) {
+        aw_str_init(&drop, NULL);
+        aw_str_printf(&drop, "DROP INDEX \"%s\"", name);
+        ok = exec_text(conn, &drop, err);
+        free(name);
+    }
+    aw_str_fini(&find);
+    return ok;
+}
+
 static bool create_all(struct aw_sqlite_conn *conn, const struct aw_schema *const *schemas,
                        struct aw_err *err)
 {
@@ -166,7 +192,8 @@ static bool create_all(struct aw_sqlite_conn *conn, const struct aw_schema *cons
         aw_str_init(&sql, NULL);
         table_text(*schemas, &sql);
         ok = exec_text(conn, &sql, err) && add_missing_columns(conn, *schemas, err) &&
-             (!aw_arrival_is(*schemas) || aw_arrival_create(conn, *schemas, err));
+             (!aw_arrival_is(*schemas) || aw_arrival_create(conn, *schemas, err)) &&
+             drop_former_indexes(conn, *schemas, err);
         for (size_t i = 0; i < (*schemas)->index_count && ok; i++) {
             const struct aw_index *index = &(*schemas)->indexes[i];
             /* Rows with random ids are found by id and walked in the order of arrival. */
