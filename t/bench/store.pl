@@ -19,4 +19,5 @@ sub measure {
 
 measure('store', 500_000, '>= 20000');
 my $mongo = AW::Mongo->start('java');
-measure('store_mongo', 100_000, '>= 5000', store => $mongo->database('bench'));
+# No delivery comes twice, so no row of one is replaced: its index would cost what MongoDB does not pay.
+measure('store_mongo', 100_000, '>= 5000', store => $mongo->database('bench', 'deliveries'));

@@ -4,7 +4,8 @@ package AW::Mongo;
 #
 #   my $server = AW::Mongo->start('java');       # or 'ferretdb', 'java-h2' (on disk)
 #   $server->uri('name');                        # mongodb://127.0.0.1:PORT/name
-#   $server->database('name');                   # the same, made ready for more than a few rows
+#   $server->database('name');                   # the same, made ready for more than a few rows; further words name
+#                                                # collections whose rows are never replaced, which need not be
 #   $server->kill; $server->restart;             # same port, same folder
 #   $server->freeze; $server->thaw;              # SIGSTOP: it is there and does not answer
 #
@@ -85,9 +86,10 @@ sub uri {
 my @replaced = qw(alerts deliveries incidents open_keys notifications meta);
 
 sub database {
-    my ($self, $name) = @_;
+    my ($self, $name, @kept) = @_;
+    my %kept = map { $_ => 1 } @kept;
     if ($self->{kind} =~ /^java/) {
-        for my $collection (@replaced) {
+        for my $collection (grep { !$kept{$_} } @replaced) {
             $self->_command($name, createIndexes => $collection,
                 indexes => {0 => [key => [_id => 1, version => 1], name => '_id_1_version_1', unique => \1]});
         }
