@@ -2,9 +2,9 @@
 /*
  * Alert Whisperer: acknowledgement of a delivery that passed the checks.
  *
- * memory: the record is appended in the event loop and answered at once.  Where
- * another process has the lock and does not run just now, the request is parked
- * and tried again a moment later: no event loop sleeps for the lock.
+ * memory: the record is appended in the event loop and answered at once.
+ * Where another process has the lock and does not run just now, the request is
+ * parked and tried again a moment later: no event loop sleeps for the lock.
  *
  * disk: the request is parked.  At the end of the turn of the event loop all
  * parked requests of this nginx worker go to a pool thread as one batch, which
@@ -233,7 +233,7 @@ ngx_http_alertwhisper_ack_memory(ngx_http_alertwhisper_main_conf_t *amcf,
 }
 
 
-/* its timer is not cancelable: a worker that shuts down stays for the parked */
+/* not cancelable: a worker that shuts down stays for those who are parked */
 
 static void
 ngx_http_alertwhisper_retry_handler(ngx_event_t *ev)
