@@ -125,8 +125,10 @@ static int64_t reply_number(const bson_t *reply, const char *name)
     return bson_iter_init_find(&it, reply, name) ? bson_iter_as_int64(&it) : 0;
 }
 
-/* Sends them all. *all: every one of them took effect now. False only when the server did not
- * answer; what it refused is in err, for the case that it never comes in. */
+/* Sends them all, with the majority of the connection string: what a primary alone has taken may be
+ * gone after a failover between two of these messages, and the row would be marked done without it.
+ * *all: every one of them took effect now. False only when the server did not answer; what it
+ * refused is in err, for the case that it never comes in. */
 static bool send_all(struct aw_mongo *self, const char *collection, const struct item *items,
                      size_t n, bool *all, struct aw_err *err)
 {
