@@ -19,7 +19,6 @@ use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use File::Path qw(remove_tree);
 use File::Temp qw(tempdir);
-use IO::Socket::INET;
 use IPC::Open3 qw(open3);
 use JSON::PP ();
 use POSIX ();
@@ -27,6 +26,7 @@ use Test::More ();
 use Time::HiRes qw(sleep time);
 
 use AW::HTTP qw(request_bytes exchange);
+use AW::Port qw(free_port);
 
 # libmongoc's counters would leave a file in /dev/shm for each program that is killed.
 $ENV{MONGOC_DISABLE_SHM} = 1;
@@ -116,12 +116,6 @@ sub default_locations
             location = /disk   { alertwhisper_ingest; }
             location = /status { alertwhisper_status; }
 CONF
-}
-
-sub free_port
-{
-    my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1) or croak "no port: $!";
-    return $socket->sockport;
 }
 
 sub dir    { return $_[0]{dir} }

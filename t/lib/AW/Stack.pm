@@ -12,6 +12,8 @@ use JSON::PP qw(decode_json encode_json);
 use POSIX qw(:sys_wait_h);
 use Time::HiRes qw(sleep time);
 
+use AW::Port qw(free_port);
+
 # libmongoc's counters would leave a file in /dev/shm for each worker that is killed.
 $ENV{MONGOC_DISABLE_SHM} = 1;
 
@@ -45,10 +47,6 @@ sub new {
     }
     $self->write_conf;
     return $self;
-}
-
-sub free_port {
-    return IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1')->sockport;
 }
 
 sub spew {
