@@ -21,6 +21,8 @@ use IO::Select;
 use IO::Socket::INET;
 use POSIX ();
 
+use AW::Port qw(free_port);
+
 my $top = File::Spec->rel2abs(dirname(__FILE__) . '/../../..');
 my $ready_seconds = 60;
 
@@ -39,11 +41,11 @@ sub _java {
 
 sub kinds { return qw(java ferretdb) }
 
-# Options: dir (data folder; a temporary one without it), port (0 = a free one).
+# Options: dir (data folder; a temporary one without it), port (a free one without it).
 sub start {
     my ($class, $kind, %option) = @_;
     die "AW::Mongo: no server is called $kind\n" unless $command{$kind};
-    my $self = bless {kind => $kind, port => $option{port} // 0}, $class;
+    my $self = bless {kind => $kind, port => $option{port} // free_port()}, $class;
     $self->{temp} = File::Temp->newdir unless $option{dir};
     $self->{dir} = $option{dir} // "$self->{temp}";
     return $self->restart;
