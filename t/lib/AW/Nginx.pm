@@ -146,7 +146,7 @@ http {
 CONF
     my $user = $> == 0 && !$self->{user} ? "user nobody nogroup;\n" : '';
     my %value = (
-        GLOBALS => $user . ($MODULE && "load_module $MODULE;\n") . "pid nginx.pid;\nerror_log logs/error.log info;",
+        GLOBALS => $user . ($MODULE && 'load_module ' . $self->module . ";\n") . "pid nginx.pid;\nerror_log logs/error.log info;",
         HTTP_GLOBALS => join(
             "\n",
             '    access_log logs/access.log;',
@@ -165,6 +165,16 @@ CONF
     );
     1 while $text =~ s/%%(\w+)%%/$value{$1} \/\/ croak "no value for $1"/ge;
     return $text;
+}
+
+# A user who cannot come into the folder of the project has a copy.
+sub module
+{
+    my ($self) = @_;
+    return $MODULE unless $self->{user};
+    my $copy = "$self->{dir}/module.so";
+    system('install', '-m', '644', $MODULE, $copy) == 0 or croak "cannot copy $MODULE" unless -e $copy;
+    return $copy;
 }
 
 sub write_conf
