@@ -47,6 +47,17 @@ void aw_crash_point(const char *name)
     }
 }
 
+void aw_crash_fault(const char *name, const void *bytes, size_t len)
+{
+    static char *volatile nowhere;
+    const char *spec = getenv("AW_FAULT_AT");
+    size_t named = strlen(name);
+    if (spec != NULL && strncmp(spec, name, named) == 0 && spec[named] == ':' &&
+        memmem(bytes, len, spec + named + 1, strlen(spec + named + 1)) != NULL) {
+        *nowhere = 0;
+    }
+}
+
 /* The linker gives the bounds of the section that AW_CRASH() fills. */
 extern const char *const __start_aw_crash_names[], *const __stop_aw_crash_names[];
 

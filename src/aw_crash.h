@@ -3,7 +3,9 @@
  *
  * AW_CRASH("unit.act.when") marks a point. AW_CRASH_AT="name[:count[:hang]]" in the environment,
  * read once, or aw_crash_arm() makes the process raise SIGKILL, or the thread hang for ever, when
- * it reaches that point for the count-th time (default 1). Threads: a process-wide count; arm before threads start. */
+ * it reaches that point for the count-th time (default 1). AW_FAULT("unit.act", bytes, len) marks a point that
+ * AW_FAULT_AT="name:word" makes write to an address that is not there whenever the bytes hold the word.
+ * Threads: a process-wide count; arm before threads start. */
 #ifndef AW_CRASH_H
 #define AW_CRASH_H
 

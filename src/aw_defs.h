@@ -33,9 +33,12 @@ enum aw_severity { AW_LOW, AW_MEDIUM, AW_HIGH, AW_CRITICAL, AW_SEVERITIES };
 extern const char *const aw_severity_names[AW_SEVERITIES + 1]; /* NULL-terminated */
 
 /* A named point at which a test build may be killed (-DAW_CRASH_POINTS, see aw_crash.h); nothing in a product
- * build. The section collects the names, so that a test can walk all of them. */
+ * build. The section collects the names, so that a test can walk all of them. AW_FAULT: a named point at which it may
+ * break by itself over these bytes. */
 #ifdef AW_CRASH_POINTS
 void aw_crash_point(const char *name);
+void aw_crash_fault(const char *name, const void *bytes, size_t len);
+#define AW_FAULT(name, bytes, len) aw_crash_fault(name, bytes, len)
 #define AW_CRASH(name)                                                                             \
     do {                                                                                           \
         static const char *const aw_crash_here __attribute__((section("aw_crash_names"), used)) =  \
@@ -43,7 +46,8 @@ void aw_crash_point(const char *name);
         aw_crash_point(aw_crash_here);                                                             \
     } while (0)
 #else
-#define AW_CRASH(name) ((void)0)
+#define AW_CRASH(name)             ((void)0)
+#define AW_FAULT(name, bytes, len) ((void)0)
 #endif
 
 #endif

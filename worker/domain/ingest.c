@@ -122,6 +122,7 @@ static bool take_in(struct aw_ingest_run *run, const struct aw_ingest_batch *bat
         return put_away(run, item, item->reason, batch->now_ms, err);
     }
     if (item->record->kind == AW_RECORD_ALERT) {
+        AW_FAULT("ingest.unit", item->raw, strlen(item->raw));
         if (!aw_company_views_get(batch->ingest->views, run->tx, item->company_id,
                                   item->received_ms, &view, err)) {
             return false;

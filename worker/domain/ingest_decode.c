@@ -21,6 +21,7 @@ static void decode_body(struct aw_arena *arena, struct aw_ingest_item *item)
     const struct aw_json_memory memory = {.alloc = json_alloc, .ctx = arena};
     struct aw_json_problem problem = {.field = "", .detail = ""};
     struct aw_alert_body body;
+    AW_FAULT("ingest.decode", aw_record_body(record), record->body_len);
     enum aw_json_verdict verdict =
         aw_alert_json_parse(aw_record_body(record), record->body_len, &memory, &body, &problem);
     if (verdict != AW_JSON_OK) {

@@ -2,7 +2,7 @@ package AW::Scenarios;
 
 # The correlation scenarios of t/vectors in the running product, all side by side: each is a company of its own.
 #
-#   my $scenarios = AW::Scenarios->new(stack => $stack, clock => $clock);
+#   my $scenarios = AW::Scenarios->new(stack => $stack, clock => $clock, first => 0, count => 120);
 #   $scenarios->prepare;                 # companies; before the stack starts
 #   $scenarios->play;                    # after it; ends when the queue is drained and everything is compared
 #
@@ -25,14 +25,18 @@ use Time::HiRes qw(sleep time);
 my $epoch = 1767225600;
 my $token_life = 900;
 
-# Options: stack, clock, supervise.
+sub total { return scalar @{ vectors() } }
+sub vectors { return decode_json(AW::Stack::slurp("$AW::Stack::TOP/t/vectors/correlation.json")) }
+
+# Options: stack, clock, supervise; first, count: which scenarios (all).
 sub new {
     my ($class, %o) = @_;
-    my $all = decode_json(AW::Stack::slurp("$AW::Stack::TOP/t/vectors/correlation.json"));
-    my $n = 0;
+    my $all = vectors();
+    my $n = $o{first} // 0;
+    @$all = grep { defined } @$all[$n .. $n + ($o{count} // @$all) - 1];
     my @plays = map { my $s = $_; +{ company => sprintf('scen-%03d', ++$n), scenario => $s, ids => [], todo => [@{ $s->{operations} }, { op => 'compare', t => $s->{now} }] } } @$all;
     place(@plays);
-    return bless { plays => \@plays, wrong => [], count => { map { $_ => 0 } qw(alerts stops resolves correlates incidents repeated) }, %o }, $class;
+    return bless { plays => \@plays, wrong => [], done => { map { $_ => 0 } qw(alerts stops resolves correlates scenarios incidents repeated) }, %o }, $class;
 }
 
 # Gives each play the time of its 0 s: the longest first, the others where they add least.
@@ -54,12 +58,10 @@ sub place {
     return;
 }
 
-sub size { return scalar @{ $_[0]{plays} } }
-
 # What differs from the expectation: list of lines.
 sub wrong { return @{ $_[0]{wrong} } }
 # What was done: hash of numbers.
-sub count { return $_[0]{count} }
+sub done { return $_[0]{done} }
 
 sub prepare {
     my ($self) = @_;
@@ -88,7 +90,7 @@ sub play {
     }
     for my $now (sort { $a <=> $b } keys %stops) {
         $self->{clock}->stand_at($now);
-        $self->{count}{stops}++;
+        $self->{done}{stops}++;
         while ($self->feed($now) + $self->act($now)) { }
     }
     close $self->{forging};
@@ -120,7 +122,7 @@ sub feed {
         $play->{ids}[$alert->{n}] = $self->line;
     }
     $self->line eq '' or die 'aw_queue_forge does not see the end of the queue';
-    $self->{count}{alerts} += @batch;
+    $self->{done}{alerts} += @batch;
     return scalar @batch;
 }
 
@@ -175,7 +177,7 @@ sub call {
         return (decode_json($r->{content}), $vain, $status) if $status == 200 || grep { $_ == $status } @wanted;
         die "$method $path: $status $r->{content}" if !$self->{supervise} || $status < 500 || time > $end;
         $vain++;
-        $self->{count}{repeated}++;
+        $self->{done}{repeated}++;
         sleep 0.02;
         $self->look_after;
     }
@@ -188,7 +190,7 @@ sub correlate {
     # Asked again without knowing whether it was done: then there is nothing left to do.
     my $known = $vain && !grep { $_ } values %$got;
     $self->differs($play, "correlate at $step->{t}: " . encode_json($got)) if !$known && grep { $got->{$_} != $want->{$_} } keys %$want;
-    $self->{count}{correlates}++;
+    $self->{done}{correlates}++;
     return;
 }
 
@@ -201,7 +203,7 @@ sub resolve {
     return if !@open;
     my (undef, $vain, $status) = $self->call(PUT => "/api/incidents/$open[0]{id}/status", { status => 'resolved' }, 409);
     $self->differs($play, "resolve at $step->{t}: $status") if $status != 200 && !$vain;
-    $self->{count}{resolves}++;
+    $self->{done}{resolves}++;
     return;
 }
 
@@ -247,8 +249,8 @@ sub compare {
     }
     push @got, "@status";
     push @want, "@{ $s->{expect}{alert_status} }";
-    $self->{count}{incidents} += @{ $s->{expect}{incidents} };
-    $self->{compared}++;
+    $self->{done}{incidents} += @{ $s->{expect}{incidents} };
+    $self->{done}{scenarios}++;
     $self->differs($play, join "\n", "\n  got", @got, '  want', @want) if "@got" ne "@want";
     return;
 }
