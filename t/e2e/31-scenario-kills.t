@@ -42,9 +42,12 @@ for my $kind (sort keys %databases) {
     subtest $kind => sub {
         my $n = 0;
         my $fresh = sub { $databases{$kind}->('scenarios' . ++$n) };
+        my $written;    # commits; a unit that finds nothing to write makes none
         for my $point (map { "mongo.commit.$_" } qw(before_journal after_journal applied done)) {
             my ($commits, $killed) = walk($fresh->(), $point);
-            is $killed, $commits, "$point: every commit was killed";
+            $written //= $killed;
+            is $killed, $written, "$point: every commit was killed";
+            cmp_ok $killed, '>=', 20, "$point: they are many";
         }
         my ($messages, $killed) = (0, 1);
         while ($killed) {
@@ -54,8 +57,8 @@ for my $kind (sort keys %databases) {
         }
         cmp_ok $messages, '>', 4, 'commits bring rows into several collections';
         for my $opening ('mongo.take_over.barrier', (map { "mongo.apply.sent:$_" } 1, 3), 'mongo.take_over.applied') {
-            my ($commits, undef, $killed_opening) = walk($fresh->(), 'mongo.commit.after_journal', $opening);
-            cmp_ok $killed_opening, '>', $commits / 2, "$opening: the next one was killed";
+            my (undef, undef, $killed_opening) = walk($fresh->(), 'mongo.commit.after_journal', $opening);
+            cmp_ok $killed_opening, '>', $written / 2, "$opening: the next one was killed";
         }
     };
 }
