@@ -10,6 +10,13 @@
 #include "src/aw_crash.h"
 #include "worker/domain/correlation.h"
 
+/* Of the scenarios in which each write is walked, every n-th: a process is slow to start with a sanitizer. */
+#ifdef __SANITIZE_ADDRESS__
+enum { WALKED = 10 };
+#else
+enum { WALKED = 1 };
+#endif
+
 enum how { ONE_BY_ONE, BATCHES, RESTARTS, ABORTS, KILLS };
 
 struct played {
@@ -256,7 +263,7 @@ static void restarted_after_every_batch(void **unused)
 static void aborted_at_every_write(void **unused)
 {
     (void)unused;
-    play_all(ABORTS);
+    play_some(ABORTS, 0, WALKED);
 }
 
 #ifdef AW_CRASH_POINTS
@@ -275,7 +282,7 @@ static void killed_at_every_write(void **unused)
         assert_true(processes[i] >= 0);
         if (processes[i] == 0) {
             dup2(STDERR_FILENO, STDOUT_FILENO);
-            play_some(KILLS, i, SHARES);
+            play_some(KILLS, i * WALKED, SHARES * WALKED);
             return;
         }
     }
@@ -285,7 +292,7 @@ static void killed_at_every_write(void **unused)
         assert_int_equal(status, 0);
     }
     print_message("# %zu commits, killed %zu times\n", killed->commits, killed->times);
-    assert_in_range(killed->times, 10000, 100000);
+    assert_in_range(killed->times, WALKED == 1 ? 10000 : 500, 100000);
 }
 #endif
 
