@@ -39,10 +39,21 @@ static void make_process_key(void)
     }
 }
 
-struct aw_map *aw_map_create(void)
+static void need_process_key(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, make_process_key);
+}
+
+uint64_t aw_map_hash(const void *key, size_t len)
+{
+    need_process_key();
+    return aw_siphash(process_key, key, len);
+}
+
+struct aw_map *aw_map_create(void)
+{
+    need_process_key();
     struct aw_map *map = aw_alloc_zero(1, sizeof(*map));
     map->size = FIRST_SLOTS;
     map->slots = aw_alloc_zero(map->size, sizeof(*map->slots));

@@ -8,6 +8,9 @@
 
 struct aw_map;
 
+/* The hash that maps use, for tables of another form. From any thread. */
+uint64_t aw_map_hash(const void *key, size_t len);
+
 struct aw_map *aw_map_create(void);
 /* free_value may be NULL. */
 void aw_map_destroy(struct aw_map **map, void (*free_value)(void *value));

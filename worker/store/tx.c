@@ -1,16 +1,16 @@
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "worker/base/alloc.h"
-#include "worker/base/map.h"
 #include "worker/base/vec.h"
 #include "worker/model/model.h"
+#include "worker/store/id_table.h"
 #include "worker/store/query.h"
 #include "worker/store/store_core.h"
 
 /* What the unit has made of one row so far; several writes to a row are one. */
 enum state {
+    READ, /* nothing: it is not among the entries to be written */
     INSERTED,
     REPLACED,
     DELETED,
@@ -19,19 +19,19 @@ enum state {
 struct entry {
     enum state state;
     const char *id;
-    void *row;          /* INSERTED, REPLACED */
-    int64_t expect;     /* REPLACED, DELETED: version that is stored */
-    const void *stored; /* the row of that version as it was read, NULL = it was not */
+    void *row;      /* INSERTED, REPLACED */
+    int64_t expect; /* REPLACED, DELETED: version that is stored */
+    const void *
+        stored; /* the row as it was read, because the unit may change what it got; NULL = it was not */
     struct overlay *overlay;
 };
 
 /* The entries of one schema. */
 struct overlay {
     const struct aw_schema *schema;
-    struct aw_map *by_id; /* to struct entry */
-    AW_VEC(struct entry *) entries;
-    size_t covering;     /* entries that hide a stored row, at most */
-    struct aw_map *read; /* stored rows as they were read, by id: the unit may change what it got */
+    struct aw_id_table by_id;       /* to struct entry */
+    AW_VEC(struct entry *) entries; /* without those that were only read */
+    size_t covering;                /* entries that hide a stored row, at most */
 };
 
 struct after {
@@ -68,8 +68,7 @@ void aw_tx_destroy(struct aw_tx **tx)
     }
     for (size_t i = 0; i < (*tx)->overlays.n; i++) {
         struct overlay *overlay = (*tx)->overlays.v[i];
-        aw_map_destroy(&overlay->by_id, NULL);
-        aw_map_destroy(&overlay->read, NULL);
+        aw_id_table_free(&overlay->by_id);
         aw_vec_free(&overlay->entries);
         free(overlay);
     }
@@ -105,16 +104,16 @@ static struct overlay *overlay_make(struct aw_tx *tx, const struct aw_schema *sc
     if (overlay == NULL) {
         overlay = aw_alloc_zero(1, sizeof(*overlay));
         overlay->schema = schema;
-        overlay->by_id = aw_map_create();
-        overlay->read = aw_map_create();
         *aw_vec_push(&tx->overlays) = overlay;
     }
     return overlay;
 }
 
+/* What the unit has written to the id, or NULL. */
 static struct entry *entry_of(const struct overlay *overlay, const char *id)
 {
-    return overlay->entries.n > 0 ? aw_map_get(overlay->by_id, id, strlen(id)) : NULL;
+    struct entry *entry = overlay->entries.n > 0 ? aw_id_table_get(&overlay->by_id, id) : NULL;
+    return entry != NULL && entry->state != READ ? entry : NULL;
 }
 
 static const char *id_of(const struct aw_schema *schema, const void *row)
@@ -127,32 +126,41 @@ static int64_t *version_of(const struct aw_schema *schema, const void *row)
     return aw_field_at(&schema->fields[1], row);
 }
 
-/* The row of this version as the unit has read it, or NULL. */
-static const void *row_read(const struct overlay *overlay, const char *id, int64_t version)
+/* The entry of the id, an empty one where there is none yet. */
+static struct entry *entry_make(struct aw_tx *tx, struct overlay *overlay, const char *id)
 {
-    const void *row = aw_map_get(overlay->read, id, strlen(id));
-    return row != NULL && *version_of(overlay->schema, row) == version ? row : NULL;
+    void **place = aw_id_table_place(&overlay->by_id, id);
+    struct entry *entry = *place;
+    if (entry == NULL) {
+        *place = entry = AW_NEW(tx->arena, struct entry);
+        entry->id = id;
+        entry->overlay = overlay;
+    }
+    return entry;
 }
 
-static void entry_add(struct aw_tx *tx, struct overlay *overlay, const struct entry *value)
+/* The first write to the id. */
+static void entry_begin(struct aw_tx *tx, struct entry *entry, enum state state, void *row,
+                        int64_t expect)
 {
-    struct entry *entry = aw_arena_copy(tx->arena, value, sizeof(*value));
-    entry->overlay = overlay;
-    entry->stored = row_read(overlay, entry->id, entry->expect);
-    aw_map_put(overlay->by_id, entry->id, strlen(entry->id), entry);
+    struct overlay *overlay = entry->overlay;
+    if (entry->stored != NULL && *version_of(overlay->schema, entry->stored) != expect) {
+        entry->stored = NULL;
+    }
+    entry->state = state;
+    entry->row = row;
+    entry->expect = expect;
     *aw_vec_push(&overlay->entries) = entry;
     *aw_vec_push(&tx->entries) = entry;
-    overlay->covering += entry->state != INSERTED;
+    overlay->covering += state != INSERTED;
 }
 
 void aw_tx_insert(struct aw_tx *tx, const struct aw_schema *schema, void *row)
 {
-    struct overlay *overlay = overlay_make(tx, schema);
-    const char *id = id_of(schema, row);
-    struct entry *entry = entry_of(overlay, id);
+    struct entry *entry = entry_make(tx, overlay_make(tx, schema), id_of(schema, row));
     *version_of(schema, row) = 1;
-    if (entry == NULL) {
-        entry_add(tx, overlay, &(struct entry){.state = INSERTED, .id = id, .row = row});
+    if (entry->state == READ) {
+        entry_begin(tx, entry, INSERTED, row, 0);
     } else if (entry->state == UNDONE) {
         entry->state = INSERTED;
         entry->row = row;
@@ -175,13 +183,10 @@ static bool holds(const struct entry *entry, int64_t version)
 
 void aw_tx_replace(struct aw_tx *tx, const struct aw_schema *schema, void *row)
 {
-    struct overlay *overlay = overlay_make(tx, schema);
-    const char *id = id_of(schema, row);
-    struct entry *entry = entry_of(overlay, id);
+    struct entry *entry = entry_make(tx, overlay_make(tx, schema), id_of(schema, row));
     int64_t *version = version_of(schema, row);
-    if (entry == NULL) {
-        entry_add(tx, overlay,
-                  &(struct entry){.state = REPLACED, .id = id, .row = row, .expect = *version});
+    if (entry->state == READ) {
+        entry_begin(tx, entry, REPLACED, row, *version);
     } else if (holds(entry, *version)) {
         entry->row = row;
     } else {
@@ -192,13 +197,9 @@ void aw_tx_replace(struct aw_tx *tx, const struct aw_schema *schema, void *row)
 
 void aw_tx_delete(struct aw_tx *tx, const struct aw_schema *schema, const char *id, int64_t version)
 {
-    struct overlay *overlay = overlay_make(tx, schema);
-    struct entry *entry = entry_of(overlay, id);
-    if (entry == NULL) {
-        entry_add(tx, overlay,
-                  &(struct entry){.state = DELETED,
-                                  .id = aw_arena_str(tx->arena, id),
-                                  .expect = version});
+    struct entry *entry = entry_make(tx, overlay_make(tx, schema), aw_arena_str(tx->arena, id));
+    if (entry->state == READ) {
+        entry_begin(tx, entry, DELETED, NULL, version);
     } else if (holds(entry, version)) {
         entry->state = entry->state == INSERTED ? UNDONE : DELETED;
         entry->row = NULL;
@@ -238,9 +239,8 @@ static void remember_read(struct aw_tx *tx, const struct aw_schema *schema, void
     struct overlay *overlay = schema->index_count > 0 ? overlay_make(tx, schema) : NULL;
     for (size_t i = 0; overlay != NULL && i < n; i++) {
         if (rows[i] != NULL) {
-            const char *id = id_of(schema, rows[i]);
-            aw_map_put(overlay->read, id, strlen(id),
-                       aw_arena_copy(tx->arena, rows[i], schema->size));
+            entry_make(tx, overlay, id_of(schema, rows[i]))->stored =
+                aw_arena_copy(tx->arena, rows[i], schema->size);
         }
     }
 }
@@ -437,12 +437,7 @@ void aw_tx_end(struct aw_tx *tx, bool committed)
     }
     for (size_t i = 0; i < tx->overlays.n; i++) {
         struct overlay *overlay = tx->overlays.v[i];
-        if (overlay->entries.n > 0) {
-            aw_map_clear(overlay->by_id, NULL);
-        }
-        if (aw_map_count(overlay->read) > 0) {
-            aw_map_clear(overlay->read, NULL);
-        }
+        aw_id_table_clear(&overlay->by_id);
         overlay->entries.n = overlay->covering = 0;
     }
     tx->entries.n = tx->writes.n = tx->afters.n = 0;
