@@ -282,7 +282,9 @@ static bool serve(struct app *app, struct aw_err *err)
         if (!aw_queues_tick(app->queues, err)) {
             return false;
         }
-        if (aw_clock_mono_ms() - app->witnessed_ms >= WITNESS_MS) {
+        /* a silent store would hold up this thread, which hears the signals */
+        if (aw_clock_mono_ms() - app->witnessed_ms >= WITNESS_MS &&
+            aw_writer_down_since(app->writer) == 0) {
             witness(app);
         }
     }
