@@ -9,7 +9,7 @@ use Test::More;
 use AW::Mongo;
 
 chdir "$Bin/../..";
-my @programs = map { "build/crash/t/unit/$_.t" } qw(store_contract store_contract_reads store_walk store_query store_mongo store_mongo_writer store_mongo_faults);
+my @programs = map { "build/crash/t/unit/$_.t" } qw(store_contract store_contract_reads store_walk store_query store_mongo store_writer_on_mongo store_faults_on_mongo);
 # With crash points: the driver is killed at each of them.
 system('make', '-s', '-j2', 'MODE=crash', @programs) == 0 or BAIL_OUT('the unit tests do not build');
 

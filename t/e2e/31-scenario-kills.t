@@ -12,7 +12,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 chdir "$Bin/../..";
-my $program = 'build/crash/t/unit/domain_scenarios_mongo.t';
+my $program = 'build/crash/t/unit/domain_scenarios_on_mongo.t';
 system('make', '-s', '-j2', 'MODE=crash', $program) == 0 or BAIL_OUT('the unit test does not build');
 
 # Kills of one walk: in commits, while opening.

@@ -64,7 +64,6 @@ static inline const char *scenario_open(struct kit *kit, const char *company,
     return open;
 }
 
-/* Expected incidents are in order of creation; ids of one process rise with it. */
 static inline void scenario_compare_incident(struct kit *kit, const struct scenario *scenario,
                                              const struct aw_incident *row,
                                              const struct scenario_incident *expect,
@@ -95,6 +94,23 @@ static inline void scenario_compare_incident(struct kit *kit, const struct scena
     }
 }
 
+/* Expected incidents are in order of creation, and so are rows, but for those of one instant: their ids, which order
+ * them, may come from several processes. Brings the one expected to place i. */
+static inline void scenario_align(struct aw_rows *rows, size_t i,
+                                  const struct scenario_incident *expect)
+{
+    for (size_t k = i; k < rows->n; k++) {
+        struct aw_incident *row = rows->v[k], *here = rows->v[i];
+        if (row->created_at == here->created_at && row->status == expect->status &&
+            strcmp(row->asset_name, expect->asset_name) == 0 &&
+            strcmp(row->signature, expect->signature) == 0) {
+            rows->v[k] = here;
+            rows->v[i] = row;
+            return;
+        }
+    }
+}
+
 /* ids: of the alerts, by number. */
 static inline void scenario_compare(struct kit *kit, const char *company,
                                     const struct scenario *scenario, const char *const *ids)
@@ -103,6 +119,7 @@ static inline void scenario_compare(struct kit *kit, const char *company,
     size_t open = 0;
     assert_int_equal(rows.n, scenario->incident_count);
     for (size_t i = 0; i < rows.n; i++) {
+        scenario_align(&rows, i, &scenario->incidents[i]);
         scenario_compare_incident(kit, scenario, rows.v[i], &scenario->incidents[i], ids);
         open += scenario->incidents[i].status != AW_INCIDENT_RESOLVED;
     }

@@ -489,5 +489,5 @@ int main(void)
         cmocka_unit_test(test_lease_of_another_machine),
         cmocka_unit_test(test_newer_schema_is_refused),
     };
-    return cmocka_run_group_tests_name("store_mongo_faults", tests, start_proxy, stop_proxy);
+    return cmocka_run_group_tests_name("store_faults_on_mongo", tests, start_proxy, stop_proxy);
 }

@@ -218,5 +218,5 @@ int main(void)
         cmocka_unit_test(test_gives_up_a_commit_without_an_answer),
         cmocka_unit_test(test_indexes_follow_the_tables),
     };
-    return cmocka_run_group_tests_name("store_mongo_writer", tests, start_proxy, stop_proxy);
+    return cmocka_run_group_tests_name("store_writer_on_mongo", tests, start_proxy, stop_proxy);
 }
