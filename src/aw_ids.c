@@ -85,14 +85,14 @@ static uint32_t room_of(const struct aw_ids_set *set, uint32_t now_s)
     return room;
 }
 
-/* Cheapest loss first: a way that is free or expired, the oldest released identity. Not `taken`. */
+/* Cheapest loss first: a way that is free or expired, the oldest released identity. Not `taken`, which may be NULL. */
 static struct place place_in(struct aw_ids_set *set, uint32_t now_s, uint64_t head_seq,
-                             const struct place *taken)
+                             const struct aw_ids_place *taken)
 {
     struct place best = {0};
     uint64_t best_seq = head_seq;
     for (int way = 0; way < AW_IDS_WAYS; way++) {
-        if (set == taken->set && way == taken->way) {
+        if (taken != NULL && set == taken->set && way == taken->way) {
             continue;
         }
         if (set->tags[way] == 0 || set->expires_s[way] < now_s) {
@@ -108,7 +108,7 @@ static struct place place_in(struct aw_ids_set *set, uint32_t now_s, uint64_t he
 
 /* The key's own place, or one in the set with more room, or one in the other set. */
 static struct place choose_place(const struct whereabouts *where, uint32_t now_s, uint64_t head_seq,
-                                 const struct place *taken)
+                                 const struct aw_ids_place *taken)
 {
     struct place place = place_of(where);
     if (place.set != NULL) {
@@ -121,7 +121,7 @@ static struct place choose_place(const struct whereabouts *where, uint32_t now_s
 
 static struct aw_ids_place reserve(const struct aw_state *state, const uint8_t key[AW_SHA256_LEN],
                                    enum aw_key_kind kind, uint32_t now_s, uint64_t head_seq,
-                                   const struct place *taken)
+                                   const struct aw_ids_place *taken)
 {
     struct whereabouts where = whereabouts_of(state, key, kind);
     struct place place = choose_place(&where, now_s, head_seq, taken);
@@ -134,16 +134,16 @@ static struct aw_ids_place reserve(const struct aw_state *state, const uint8_t k
 bool aw_ids_reserve(const struct aw_state *state, const uint8_t *identity, const uint8_t *signature,
                     uint32_t now_s, uint64_t head_seq, struct aw_ids_place places[2])
 {
-    struct place taken = {0};
+    const struct aw_ids_place *taken = NULL;
     if (identity != NULL) {
-        places[0] = reserve(state, identity, AW_KEY_IDENTITY, now_s, head_seq, &taken);
-        taken = (struct place){places[0].set, places[0].way};
-        if (taken.set == NULL) {
+        places[0] = reserve(state, identity, AW_KEY_IDENTITY, now_s, head_seq, NULL);
+        if (places[0].set == NULL) {
             return false;
         }
+        taken = &places[0];
     }
     if (signature != NULL) {
-        places[1] = reserve(state, signature, AW_KEY_SIGNATURE, now_s, head_seq, &taken);
+        places[1] = reserve(state, signature, AW_KEY_SIGNATURE, now_s, head_seq, taken);
         return places[1].set != NULL;
     }
     return true;
@@ -173,8 +173,7 @@ bool aw_ids_put(struct aw_state *state, const uint8_t key[AW_SHA256_LEN], enum a
                 const uint8_t alert_id[AW_ID_LEN], uint64_t seq, uint32_t expires_s, uint32_t now_s,
                 uint64_t head_seq)
 {
-    struct place none = {0};
-    struct aw_ids_place place = reserve(state, key, kind, now_s, head_seq, &none);
+    struct aw_ids_place place = reserve(state, key, kind, now_s, head_seq, NULL);
     if (place.set == NULL) {
         return false;
     }

@@ -248,11 +248,11 @@ static bool see_events(void *arg, const void *row)
 {
     const struct aw_event_run *run = row;
     struct aw_arena *arena = aw_arena_create(0);
-    struct aw_event *events;
     struct aw_err err;
+    const struct aw_event *events = aw_event_run_unpack(run, arena, &err);
 
     (void)arg;
-    if (!aw_event_run_unpack(run, arena, &events, &err)) {
+    if (events == NULL) {
         die(err.msg);
     }
     for (int64_t i = 0; i < run->count; i++) {

@@ -263,9 +263,10 @@ static inline size_t kit_events(struct kit *kit, struct aw_event **events)
     *events = NULL;
     for (size_t i = 0; i < runs.n; i++) {
         const struct aw_event_run *run = runs.v[i];
-        struct aw_event *some, *all = AW_NEW_N(kit->arena, struct aw_event, n + (size_t)run->count);
+        struct aw_event *all = AW_NEW_N(kit->arena, struct aw_event, n + (size_t)run->count);
         struct aw_err err;
-        if (!aw_event_run_unpack(run, kit->arena, &some, &err)) {
+        struct aw_event *some = aw_event_run_unpack(run, kit->arena, &err);
+        if (some == NULL) {
             fail_msg("events: %s %s", err.code, err.msg);
         }
         if (n > 0) {

@@ -22,12 +22,12 @@ static size_t size_of(const struct aw_field *field)
 
 static void names_are_those_of_the_contract(void **state)
 {
-    static const char *const names[] = {"users",       "companies",        "alerts",
-                                        "incidents",   "runbooks",         "notifications",
-                                        "rate_limits", "webhook_security", "audit_logs",
-                                        "assets",      "api_keys",         "correlation_configs",
-                                        "deliveries",  "aliases",          "dead_letters",
-                                        "open_keys",   "events",           "meta",
+    static const char *const names[] = {"users",        "companies",        "alerts",
+                                        "incidents",    "runbooks",         "notifications",
+                                        "rate_limits",  "webhook_security", "audit_logs",
+                                        "assets",       "api_keys",         "correlation_configs",
+                                        "deliveries",   "aliases",          "dead_letters",
+                                        "open_keys",    "events",           "meta",
                                         "kept_replies", "member_changes"};
     size_t n = 0;
     (void)state;

@@ -4,12 +4,12 @@
 static struct aw_rows walk(struct kit *kit, const struct aw_scope *scope, struct aw_place *place,
                            size_t limit, bool *more)
 {
+    const struct aw_query query = {.schema = &thing_schema, .sort = "at", .limit = limit};
     struct aw_reader *reader;
     struct aw_rows rows;
     struct aw_err err;
     assert_true(aw_store_read_begin(kit->store, &reader, &err));
-    if (!aw_store_walk(reader, scope, &thing_schema, "at", place, limit, kit->arena, &rows, more,
-                       &err)) {
+    if (!aw_store_walk(reader, scope, &query, place, kit->arena, &rows, more, &err)) {
         fail_msg("walk: %s %s", err.code, err.msg);
     }
     aw_store_read_end(&reader);

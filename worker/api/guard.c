@@ -97,6 +97,6 @@ bool aw_guard_scope(struct aw_req *q, struct aw_err *err)
         return false;
     }
     remember_company(q, schema);
-    return !q->outer || strcmp(q->company_id, q->outer) == 0 ||
+    return !q->outer || (q->company_id && strcmp(q->company_id, q->outer) == 0) ||
            aw_fail(err, AW_ERR_NOT_FOUND, "api.outer", "The row is of another company");
 }

@@ -202,25 +202,22 @@ bool aw_event_sees(const struct aw_event_viewer *viewer, const struct aw_event *
     return false;
 }
 
-bool aw_event_run_unpack(const struct aw_event_run *run, struct aw_arena *arena,
-                         struct aw_event **events, struct aw_err *err)
+static bool unpack(const struct aw_event_run *run, struct aw_arena *arena, struct aw_event *events,
+                   struct aw_err *err)
 {
     struct aw_node *root;
     int64_t epoch, last;
     if (!aw_event_id_parse(run->id, &epoch, &last) ||
         !aw_json_parse(run->events, strlen(run->events), arena, &root, err)) {
-        return aw_fail(err, AW_ERR_INTERNAL, "event.run", "The events at %s cannot be read",
-                       run->id);
+        return false;
     }
-    *events = AW_NEW_N(arena, struct aw_event, (size_t)run->count);
     const struct aw_node *node = root->child;
     for (int64_t i = 0; i < run->count; i++, node = node->next) {
-        struct aw_event *event = &(*events)[i];
+        struct aw_event *event = &events[i];
         char *id = aw_arena_alloc(arena, AW_EVENT_ID_TEXT + 1);
         if (node == NULL || !aw_json_decode(&aw_event_schema, AW_JSON_STORED, node->raw,
                                             node->raw_len, arena, event, NULL, NULL, err)) {
-            return aw_fail(err, AW_ERR_INTERNAL, "event.run", "The events at %s cannot be read",
-                           run->id);
+            return false;
         }
         event->seq = last - run->count + 1 + i;
         event->company_id = run->company_id;
@@ -228,6 +225,17 @@ bool aw_event_run_unpack(const struct aw_event_run *run, struct aw_arena *arena,
         event->id = id;
     }
     return true;
+}
+
+struct aw_event *aw_event_run_unpack(const struct aw_event_run *run, struct aw_arena *arena,
+                                     struct aw_err *err)
+{
+    struct aw_event *events = AW_NEW_N(arena, struct aw_event, (size_t)run->count);
+    if (!unpack(run, arena, events, err)) {
+        aw_fail(err, AW_ERR_INTERNAL, "event.run", "The events at %s cannot be read", run->id);
+        return NULL;
+    }
+    return events;
 }
 
 /* Is the event right behind `seq` still there (or not there yet)? `first`: the runs behind it. */
@@ -256,12 +264,12 @@ static bool take_run(const struct aw_event_run *run, const struct aw_event_viewe
                      size_t limit, struct aw_arena *arena, struct aw_event_page *page,
                      struct aw_err *err)
 {
-    struct aw_event *events;
     if (!aw_scope_sees(viewer->scope, run->company_id)) {
         snprintf(page->next, sizeof(page->next), "%s", run->id);
         return true;
     }
-    if (!aw_event_run_unpack(run, arena, &events, err)) {
+    struct aw_event *events = aw_event_run_unpack(run, arena, err);
+    if (events == NULL) {
         return false;
     }
     for (int64_t i = 0; i < run->count && page->n < limit; i++) {

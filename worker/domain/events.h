@@ -46,9 +46,9 @@ AW_MUST_CHECK bool aw_event_id_parse(const char *text, int64_t *epoch, int64_t *
 AW_MUST_CHECK bool aw_events_head(struct aw_reader *reader, char text[AW_EVENT_ID_TEXT + 1],
                                   struct aw_err *err);
 
-/* The `run->count` events of a stored run, in the arena. INTERNAL event.run. */
-AW_MUST_CHECK bool aw_event_run_unpack(const struct aw_event_run *run, struct aw_arena *arena,
-                                       struct aw_event **events, struct aw_err *err);
+/* The `run->count` events of a stored run, in the arena; NULL: INTERNAL event.run. */
+AW_MUST_CHECK struct aw_event *aw_event_run_unpack(const struct aw_event_run *run,
+                                                   struct aw_arena *arena, struct aw_err *err);
 
 struct aw_event_viewer {
     const struct aw_scope *scope;

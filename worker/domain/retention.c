@@ -93,10 +93,12 @@ bool aw_retention_look(struct aw_reader *reader, const struct aw_retention_rule 
                        struct aw_arena *arena, struct aw_retention_page *page, struct aw_err *err)
 {
     struct aw_place began = *place;
+    const struct aw_query query = {.schema = rule->schema,
+                                   .sort = rule->order,
+                                   .limit = AW_RETENTION_ROWS};
     struct aw_rows rows;
     *page = (struct aw_retention_page){.rule = rule, .now_ms = limits->now_ms};
-    if (!aw_store_walk(reader, &aw_scope_all, rule->schema, rule->order, place, AW_RETENTION_ROWS,
-                       arena, &rows, &page->more, err)) {
+    if (!aw_store_walk(reader, &aw_scope_all, &query, place, arena, &rows, &page->more, err)) {
         return false;
     }
     page->rows = rows.v;

@@ -207,11 +207,11 @@ bool aw_store_count(struct aw_reader *reader, const struct aw_scope *scope,
 }
 
 /* By id or by the field: the place is what the last row says. */
-static bool walk_by_field(struct aw_reader *reader, const struct aw_schema *schema,
-                          const char *order, struct aw_place *place, size_t limit,
-                          struct aw_arena *arena, struct collector *found, struct aw_err *err)
+static bool walk_by_field(struct aw_reader *reader, const struct aw_query *pages,
+                          struct aw_place *place, struct aw_arena *arena, struct collector *found,
+                          struct aw_err *err)
 {
-    struct aw_query query = {.schema = schema, .sort = order, .limit = limit};
+    struct aw_query query = {.schema = pages->schema, .sort = pages->sort, .limit = pages->limit};
     if (place->id[0] != '\0') {
         query.after_id = place->id;
         query.after_number = place->number;
@@ -222,9 +222,10 @@ static bool walk_by_field(struct aw_reader *reader, const struct aw_schema *sche
     if (found->n > 0) {
         const void *last = found->v[found->n - 1];
         snprintf(place->id, sizeof(place->id), "%s",
-                 *(const char *const *)aw_field_at(&schema->fields[0], last));
-        if (order != NULL) {
-            const struct aw_field *field = aw_schema_field(schema, order, strlen(order));
+                 *(const char *const *)aw_field_at(&query.schema->fields[0], last));
+        if (query.sort != NULL) {
+            const struct aw_field *field =
+                aw_schema_field(query.schema, query.sort, strlen(query.sort));
             place->number = aw_field_number(field, last);
         }
     }
@@ -232,18 +233,18 @@ static bool walk_by_field(struct aw_reader *reader, const struct aw_schema *sche
 }
 
 bool aw_store_walk(struct aw_reader *reader, const struct aw_scope *scope,
-                   const struct aw_schema *schema, const char *order, struct aw_place *place,
-                   size_t limit, struct aw_arena *arena, struct aw_rows *rows, bool *more,
-                   struct aw_err *err)
+                   const struct aw_query *query, struct aw_place *place, struct aw_arena *arena,
+                   struct aw_rows *rows, bool *more, struct aw_err *err)
 {
+    const struct aw_schema *schema = query->schema;
     const struct aw_driver *driver = reader->store->driver;
     struct collector found = {.v = NULL};
     bool by_arrival = driver->walk != NULL && (schema->fields[0].flags & AW_F_RANDOM) != 0;
     *rows = (struct aw_rows){.v = NULL};
-    bool ok = by_arrival ? driver->walk(reader->self, schema, &place->number, limit, arena, collect,
-                                        &found, err)
-                         : walk_by_field(reader, schema, order, place, limit, arena, &found, err);
-    *more = found.n == limit;
+    bool ok = by_arrival ? driver->walk(reader->self, schema, &place->number, query->limit, arena,
+                                        collect, &found, err)
+                         : walk_by_field(reader, query, place, arena, &found, err);
+    *more = found.n == query->limit;
     if (ok && found.n > 0) {
         rows->v = AW_NEW_N(arena, void *, found.n);
         for (size_t i = 0; i < found.n; i++) {

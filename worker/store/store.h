@@ -87,7 +87,8 @@ AW_MUST_CHECK bool aw_store_each(struct aw_reader *reader, const struct aw_scope
                                  bool (*each)(void *arg, const void *row), void *arg,
                                  struct aw_err *err);
 /* A walk through a collection, page by page. On a store that keeps rows with random ids (AW_F_RANDOM) in the order of
- * their arrival it is that order; elsewhere that of the field `order`, or of the id (NULL). The place outlives the
+ * their arrival it is that order; elsewhere that of query->sort. query->limit is the length of a page; conditions are
+ * not looked at. The place outlives the
  * reader and the rows; zeroed = the beginning. Rows outside the scope are left out of the page. *more: there may be
  * rows behind it. */
 struct aw_place {
@@ -95,9 +96,9 @@ struct aw_place {
     char id[128];
 };
 AW_MUST_CHECK bool aw_store_walk(struct aw_reader *reader, const struct aw_scope *scope,
-                                 const struct aw_schema *schema, const char *order,
-                                 struct aw_place *place, size_t limit, struct aw_arena *arena,
-                                 struct aw_rows *rows, bool *more, struct aw_err *err);
+                                 const struct aw_query *query, struct aw_place *place,
+                                 struct aw_arena *arena, struct aw_rows *rows, bool *more,
+                                 struct aw_err *err);
 
 /* --- the transaction of a unit of work: writer thread only --- */
 struct aw_tx;
