@@ -173,8 +173,10 @@ struct name {
 static void add_part(struct name *name, const void *data, size_t len)
 {
     name->bytes[name->len++] = (uint8_t)len;
-    memcpy(name->bytes + name->len, data, len);
-    name->len += len;
+    if (len > 0) { /* a part that is not there is NULL */
+        memcpy(name->bytes + name->len, data, len);
+        name->len += len;
+    }
 }
 
 static void start_name(struct name *name, const char *company, size_t company_len, const char *kind)

@@ -438,7 +438,7 @@ sub finish
     for my $file (@files) {
         my $text = slurp($file);
         push @leaks, "$file: a secret" if grep { index($text, $_) >= 0 } @{ $self->{secrets} };
-        push @leaks, "$file: a sanitizer's report" if $text =~ /Sanitizer|runtime error:/;
+        push @leaks, "$file: $1" if $text =~ /^(.*(?:Sanitizer|runtime error:).*)/m;
     }
     Test::More::is(join("\n", @leaks), '', 'no secret and no sanitizer report in any log');
     my $tmp = "$self->{dir}/tmp/client_body";
