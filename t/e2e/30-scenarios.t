@@ -14,7 +14,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 # Scenarios side by side in one database. FerretDB reads all rows of a collection for nearly every query: small ones.
-my %together = (sqlite => 120, java => 120, ferretdb => 5);
+my %together = (sqlite => 120, java => 120, ferretdb => 10);
 
 for my $kind (@ARGV ? @ARGV : ('sqlite', AW::Mongo->kinds)) {
     subtest $kind => sub {
