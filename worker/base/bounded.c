@@ -1,10 +1,10 @@
 #include "worker/base/bounded.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <time.h>
 
 #include "worker/base/alloc.h"
+#include "worker/base/clock.h"
+#include "worker/base/thread.h"
 
 struct aw_bounded {
     pthread_mutex_t lock;
@@ -19,13 +19,9 @@ struct aw_bounded *aw_bounded_create(size_t capacity)
     struct aw_bounded *queue = aw_alloc_zero(1, sizeof(*queue));
     queue->capacity = capacity;
     queue->items = aw_alloc_zero(capacity, sizeof(*queue->items));
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&queue->lock, NULL);
-    pthread_cond_init(&queue->filled, &monotonic);
-    pthread_cond_init(&queue->emptied, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    aw_cond_init(&queue->filled);
+    aw_cond_init(&queue->emptied);
     return queue;
 }
 
@@ -41,35 +37,25 @@ void aw_bounded_destroy(struct aw_bounded **queue)
     }
 }
 
-static struct timespec deadline_of(int64_t timeout_ms)
+static int64_t deadline_of(int64_t timeout_ms)
 {
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += timeout_ms / 1000;
-    at.tv_nsec += timeout_ms % 1000 * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    return at;
+    return aw_clock_mono_us() + timeout_ms * 1000;
 }
 
 /* True: woken, the condition is to be looked at again. A timeout of -1 waits for ever. */
 static bool wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t timeout_ms,
-                       const struct timespec *deadline)
+                       int64_t deadline)
 {
-    if (timeout_ms < 0) {
-        return pthread_cond_wait(cond, lock) == 0;
-    }
-    return pthread_cond_timedwait(cond, lock, deadline) != ETIMEDOUT;
+    return timeout_ms < 0 ? pthread_cond_wait(cond, lock) == 0
+                          : aw_cond_wait_until(cond, lock, deadline);
 }
 
 bool aw_bounded_push(struct aw_bounded *queue, void *item, int64_t timeout_ms)
 {
-    struct timespec deadline = deadline_of(timeout_ms < 0 ? 0 : timeout_ms);
+    int64_t deadline = deadline_of(timeout_ms);
     pthread_mutex_lock(&queue->lock);
     while (!queue->closed && queue->count == queue->capacity &&
-           wait_until(&queue->emptied, &queue->lock, timeout_ms, &deadline)) {
+           wait_until(&queue->emptied, &queue->lock, timeout_ms, deadline)) {
     }
     bool fits = !queue->closed && queue->count < queue->capacity;
     if (fits) {
@@ -87,11 +73,11 @@ bool aw_bounded_try_push(struct aw_bounded *queue, void *item)
 
 void *aw_bounded_pop(struct aw_bounded *queue, int64_t timeout_ms)
 {
-    struct timespec deadline = deadline_of(timeout_ms < 0 ? 0 : timeout_ms);
+    int64_t deadline = deadline_of(timeout_ms);
     void *item = NULL;
     pthread_mutex_lock(&queue->lock);
     while (queue->count == 0 && !queue->closed &&
-           wait_until(&queue->filled, &queue->lock, timeout_ms, &deadline)) {
+           wait_until(&queue->filled, &queue->lock, timeout_ms, deadline)) {
     }
     if (queue->count > 0) {
         item = queue->items[queue->first];

@@ -8,6 +8,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Signals that a fault of the thread itself raises must reach it: blocked, they kill without a
@@ -38,6 +39,23 @@ bool aw_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), 
     strncat(cut, name, NAME_MAX_LEN);
     pthread_setname_np(*thread, cut);
     return true;
+}
+
+void aw_cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+bool aw_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t mono_us)
+{
+    enum { US_PER_S = 1000000, NS_PER_US = 1000 };
+    const struct timespec until = {.tv_sec = mono_us / US_PER_S,
+                                   .tv_nsec = mono_us % US_PER_S * NS_PER_US};
+    return pthread_cond_timedwait(cond, lock, &until) != ETIMEDOUT;
 }
 
 int aw_signals_open(struct aw_err *err)

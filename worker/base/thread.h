@@ -1,5 +1,5 @@
-/* thread.h - threads with a name and all signals blocked; signals as a pollable descriptor.
- * Threads: start-up and stop from the main thread. */
+/* thread.h - threads with a name and all signals blocked; waits by the monotonic clock; signals as a pollable
+ * descriptor. Threads: start-up and stop from the main thread; waits in any. */
 #ifndef AW_BASE_THREAD_H
 #define AW_BASE_THREAD_H
 
@@ -9,6 +9,10 @@
 
 AW_MUST_CHECK bool aw_thread_start(pthread_t *thread, const char *name, void *(*run)(void *),
                                    void *arg, struct aw_err *err);
+/* A condition for aw_cond_wait_until(); pthread_cond_destroy() ends it. */
+void aw_cond_init(pthread_cond_t *cond);
+/* Waits for news, at most until aw_clock_mono_us() is mono_us; false: it is. The caller looks again after either. */
+bool aw_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t mono_us);
 /* Blocks TERM, INT, HUP, USR1 in the calling thread (before any other is started) and returns a signalfd, or -1. */
 int aw_signals_open(struct aw_err *err);
 /* Waits for the next of them: its number, or 0 after the timeout. */

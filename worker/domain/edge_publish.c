@@ -119,11 +119,9 @@ static void note(struct aw_edge_publisher *publisher, bool ok, const struct aw_e
 /* Under the lock: until there is something to do; true = stop. */
 static bool wait_for_work(struct aw_edge_publisher *publisher, bool failed)
 {
-    int64_t until_ms = aw_clock_mono_ms() + RETRY_MS;
-    const struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
-    int rc = 0;
-    while (!publisher->stop && rc == 0 && (failed || !publisher->dirty)) {
-        rc = pthread_cond_timedwait(&publisher->wake, &publisher->lock, &until);
+    int64_t until_us = aw_clock_mono_us() + INT64_C(1000) * RETRY_MS;
+    while (!publisher->stop && (failed || !publisher->dirty) &&
+           aw_cond_wait_until(&publisher->wake, &publisher->lock, until_us)) {
     }
     return publisher->stop;
 }
@@ -171,11 +169,7 @@ bool aw_edge_publisher_start(const char *path, struct aw_store *store, struct aw
     made->watched = watched_bits();
     made->dirty = true;
     pthread_mutex_init(&made->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&made->wake, &attr);
-    pthread_condattr_destroy(&attr);
+    aw_cond_init(&made->wake);
     if (!aw_thread_start(&made->thread, "edge", run, made, err)) {
         pthread_cond_destroy(&made->wake);
         pthread_mutex_destroy(&made->lock);

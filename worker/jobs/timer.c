@@ -1,9 +1,7 @@
 #include "timer.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "worker/base/alloc.h"
 #include "worker/base/clock.h"
@@ -82,10 +80,9 @@ static struct aw_metric *figures_of(const char *name)
 /* Returns false at once when the timer is to stop. */
 static bool wait_until(struct aw_timer *timer, int64_t mono_ms)
 {
-    struct timespec until = {.tv_sec = mono_ms / 1000, .tv_nsec = mono_ms % 1000 * 1000000};
     pthread_mutex_lock(&timer->lock);
     while (!timer->is_stopping &&
-           pthread_cond_timedwait(&timer->changed, &timer->lock, &until) != ETIMEDOUT) {
+           aw_cond_wait_until(&timer->changed, &timer->lock, mono_ms * 1000)) {
     }
     bool goes_on = !timer->is_stopping;
     pthread_mutex_unlock(&timer->lock);
@@ -184,7 +181,6 @@ bool aw_timer_start(const struct aw_job *jobs, size_t n, void *context, struct a
                     int64_t first_ms, struct aw_timer **out, struct aw_err *err)
 {
     struct aw_timer *timer = aw_alloc_zero(1, sizeof(*timer));
-    pthread_condattr_t monotonic;
     int64_t now_ms = aw_clock_mono_ms();
     *out = NULL;
     timer->planned = aw_alloc_zero(n, sizeof(*timer->planned));
@@ -200,10 +196,7 @@ bool aw_timer_start(const struct aw_job *jobs, size_t n, void *context, struct a
                              .figures = figures_of(jobs[i].name)};
     }
     pthread_mutex_init(&timer->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&timer->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    aw_cond_init(&timer->changed);
     if (!aw_thread_start(&timer->thread, "jobs", timer_main, timer, err)) {
         timer_free(timer);
         return false;

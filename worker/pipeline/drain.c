@@ -1,6 +1,5 @@
 #include "drain.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
@@ -47,15 +46,10 @@ static bool must_end(const struct aw_drain *drain)
 /* Waits, but not past the moment when the thread is asked to end. */
 static void pause_ms(struct aw_drain *drain, int64_t ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    int64_t until_us = aw_clock_mono_us() + ms * 1000;
     pthread_mutex_lock(&drain->lock);
     while (atomic_load(&drain->stop_by) == 0 &&
-           pthread_cond_timedwait(&drain->changed, &drain->lock, &until) != ETIMEDOUT) {
+           aw_cond_wait_until(&drain->changed, &drain->lock, until_us)) {
     }
     pthread_mutex_unlock(&drain->lock);
 }
@@ -178,7 +172,6 @@ static int64_t or_default(int64_t value, int64_t otherwise)
 bool aw_drain_start(const struct aw_drain_conf *conf, struct aw_drain **out, struct aw_err *err)
 {
     struct aw_queue *queues[QUEUES];
-    pthread_condattr_t monotonic;
     *out = NULL;
     if (conf->queue_count == 0 || conf->queue_count > QUEUES) {
         return aw_fail(err, AW_ERR_INVALID, "pipeline.queues", "1 to %d queue files can be drained",
@@ -198,10 +191,7 @@ bool aw_drain_start(const struct aw_drain_conf *conf, struct aw_drain **out, str
     }
     aw_batch_init(&drain->batch, queues, conf->queue_count);
     pthread_mutex_init(&drain->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&drain->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    aw_cond_init(&drain->changed);
     if (!aw_thread_start(&drain->thread, "drain", drain_main, drain, err)) {
         drain_free(drain);
         return false;
@@ -213,21 +203,19 @@ bool aw_drain_start(const struct aw_drain_conf *conf, struct aw_drain **out, str
 bool aw_drain_stop(struct aw_drain **out, int64_t grace_ms)
 {
     struct aw_drain *drain = *out;
-    struct timespec until;
     int64_t stop_by = aw_clock_mono_ms() + grace_ms;
+    int64_t until_us =
+        (stop_by / 1000 + 1) * 1000000; /* the batch in hand may end a little later */
     if (drain == NULL) {
         return true;
     }
-    until.tv_sec = stop_by / 1000 + 1; /* the batch in hand may end a little later */
-    until.tv_nsec = 0;
     pthread_mutex_lock(&drain->lock);
     atomic_store(&drain->stop_by, stop_by);
     pthread_cond_broadcast(&drain->changed);
     for (size_t i = 0; i < drain->conf.queue_count; i++) {
         (void)aw_queue_wake(drain->conf.queues[i].queue);
     }
-    while (!drain->ended &&
-           pthread_cond_timedwait(&drain->changed, &drain->lock, &until) != ETIMEDOUT) {
+    while (!drain->ended && aw_cond_wait_until(&drain->changed, &drain->lock, until_us)) {
     }
     bool ended = drain->ended, drained = drain->drained;
     pthread_mutex_unlock(&drain->lock);

@@ -1,9 +1,7 @@
 #include "watchdog.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "poison.h"
@@ -69,10 +67,9 @@ static void *watchdog_main(void *arg)
     int64_t pause_ms = watchdog->limit_ms / LOOKS;
     pthread_mutex_lock(&watchdog->lock);
     while (!watchdog->is_stopping) {
-        int64_t due_ms = aw_clock_mono_ms() + pause_ms;
-        struct timespec until = {.tv_sec = due_ms / 1000, .tv_nsec = due_ms % 1000 * 1000000};
+        int64_t due_us = aw_clock_mono_us() + pause_ms * 1000;
         while (!watchdog->is_stopping &&
-               pthread_cond_timedwait(&watchdog->changed, &watchdog->lock, &until) != ETIMEDOUT) {
+               aw_cond_wait_until(&watchdog->changed, &watchdog->lock, due_us)) {
         }
         for (int work = 0; work < AW_WORKS && !watchdog->is_stopping; work++) {
             look(watchdog, (enum aw_work)work);
@@ -93,15 +90,11 @@ bool aw_watchdog_start(const struct aw_writer *writer, int64_t limit_ms, struct 
                        struct aw_err *err)
 {
     struct aw_watchdog *watchdog = aw_alloc_zero(1, sizeof(*watchdog));
-    pthread_condattr_t monotonic;
     *out = NULL;
     watchdog->writer = writer;
     watchdog->limit_ms = limit_ms;
     pthread_mutex_init(&watchdog->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&watchdog->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    aw_cond_init(&watchdog->changed);
     if (!aw_thread_start(&watchdog->thread, "watchdog", watchdog_main, watchdog, err)) {
         watchdog_free(watchdog);
         return false;

@@ -1,11 +1,9 @@
 #include "mongo.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "worker/base/clock.h"
@@ -175,11 +173,8 @@ static void *keep(void *arg)
     struct aw_mongo_lease *lease = &self->lease;
     pthread_mutex_lock(&lease->mutex);
     while (!lease->stop) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += RENEW_MS / 1000;
-        while (!lease->stop &&
-               pthread_cond_timedwait(&lease->changed, &lease->mutex, &until) != ETIMEDOUT) {
+        int64_t due_us = aw_clock_mono_us() + INT64_C(1000) * RENEW_MS;
+        while (!lease->stop && aw_cond_wait_until(&lease->changed, &lease->mutex, due_us)) {
         }
         if (!lease->stop) {
             struct aw_err err;
@@ -196,11 +191,7 @@ static void *keep(void *arg)
 
 bool aw_mongo_lease_start(struct aw_mongo *self, struct aw_err *err)
 {
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&self->lease.changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    aw_cond_init(&self->lease.changed);
     pthread_mutex_init(&self->lease.mutex, NULL);
     self->lease.is_running = aw_thread_start(&self->lease.thread, "aw-lease", keep, self, err);
     return self->lease.is_running;
