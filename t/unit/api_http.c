@@ -7,10 +7,7 @@ static struct kit kit;
 static int open_all(void **state)
 {
     (void)state;
-    kit_open(&kit);
-    kit_apply(&kit, kit_companies);
-    kit_apply(&kit, kit_users);
-    kit_serve(&kit);
+    kit_open_served(&kit);
     return 0;
 }
 

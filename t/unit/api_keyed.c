@@ -14,10 +14,7 @@ static const char *boss, *admin;
 static int open_all(void **state)
 {
     (void)state;
-    kit_open(&kit);
-    kit_apply(&kit, kit_companies);
-    kit_apply(&kit, kit_users);
-    kit_serve(&kit);
+    kit_open_served(&kit);
     boss = kit_token(&kit, "boss@acme.test");
     admin = kit_token(&kit, "admin@msp.test");
     return 0;

@@ -120,6 +120,15 @@ static inline void kit_serve(struct kit *kit)
     KIT_OK(aw_api_start(&kit->conf, &kit->deps, &kit->api, &err), err);
 }
 
+/* With the companies and users of this file, and the API. */
+static inline void kit_open_served(struct kit *kit)
+{
+    kit_open(kit);
+    kit_apply(kit, kit_companies);
+    kit_apply(kit, kit_users);
+    kit_serve(kit);
+}
+
 static inline void kit_close(struct kit *kit)
 {
     char command[128];

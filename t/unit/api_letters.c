@@ -9,10 +9,7 @@ static const char *boss, *other, *admin;
 static int open_all(void **state)
 {
     (void)state;
-    kit_open(&kit);
-    kit_apply(&kit, kit_companies);
-    kit_apply(&kit, kit_users);
-    kit_serve(&kit);
+    kit_open_served(&kit);
     boss = kit_token(&kit, "boss@acme.test");
     other = kit_token(&kit, "boss@globex.test");
     admin = kit_token(&kit, "admin@msp.test");

@@ -8,10 +8,7 @@ static const char *boss; /* token of the company admin of acme */
 static int open_all(void **state)
 {
     (void)state;
-    kit_open(&kit);
-    kit_apply(&kit, kit_companies);
-    kit_apply(&kit, kit_users);
-    kit_serve(&kit);
+    kit_open_served(&kit);
     boss = kit_token(&kit, "boss@acme.test");
     for (int i = 0; i < 7; i++) {
         kit_alert(&kit, (struct kit_alert){"acme", i % 2 ? "srv-1" : "srv-2",

@@ -13,10 +13,7 @@ static struct answer post(const char *path, const char *token)
 static int open_all(void **state)
 {
     (void)state;
-    kit_open(&kit);
-    kit_apply(&kit, kit_companies);
-    kit_apply(&kit, kit_users);
-    kit_serve(&kit);
+    kit_open_served(&kit);
     for (int i = 0; i < 3; i++) {
         acme_alert = kit_alert(&kit, (struct kit_alert){"acme", "srv-1", "down:nginx", AW_HIGH,
                                                         1000 * i, ""});

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "worker/base/clock.h"
+#include "worker/base/log.h"
 
 enum proxy_how {
     PROXY_LOSE_REQUEST, /* the server never sees it */
@@ -204,6 +205,24 @@ static inline void proxy_spoil(struct proxy *proxy, enum proxy_how how, int64_t 
 static inline bool proxy_calm(struct proxy *proxy)
 {
     return atomic_exchange(&proxy->countdown, 0) == 0;
+}
+
+/* --- the one before the server of the environment, for a group of tests --- */
+
+static struct proxy proxy;
+
+static int start_proxy(void **state)
+{
+    (void)state;
+    aw_log_level = AW_LOG_ERROR;
+    proxy_start(&proxy, (uint16_t)strtol(strrchr(getenv("AW_TEST_MONGO_URI"), ':') + 1, NULL, 10));
+    return 0;
+}
+static int stop_proxy(void **state)
+{
+    (void)state;
+    proxy_stop(&proxy);
+    return 0;
 }
 
 #endif

@@ -6,7 +6,6 @@
 #include <sys/wait.h>
 
 #include "src/aw_crash.h"
-#include "worker/base/log.h"
 
 /* --- one unit that touches three collections in every way --- */
 
@@ -195,19 +194,12 @@ static void test_killed_in_take_over(void **state)
 
 /* --- messages --- */
 
-static struct proxy proxy;
-
 static const char *proxy_uri(const char *uri)
 {
     static char through[300];
     const char *rest = strchr(uri + strlen("mongodb://"), '/');
     snprintf(through, sizeof(through), "mongodb://127.0.0.1:%u%s", proxy.port, rest);
     return through;
-}
-
-static uint16_t port_of(const char *uri)
-{
-    return (uint16_t)strtol(strrchr(uri, ':') + 1, NULL, 10);
 }
 
 /* Until the unit is in and applied; the first answer is judged by what is stored. */
@@ -449,20 +441,6 @@ static void test_newer_schema_is_refused(void **state)
     mongoc_collection_destroy(meta);
     mongoc_client_destroy(client);
     kit_drop(uri);
-}
-
-static int start_proxy(void **state)
-{
-    (void)state;
-    aw_log_level = AW_LOG_ERROR;
-    proxy_start(&proxy, port_of(getenv("AW_TEST_MONGO_URI")));
-    return 0;
-}
-static int stop_proxy(void **state)
-{
-    (void)state;
-    proxy_stop(&proxy);
-    return 0;
 }
 
 int main(void)

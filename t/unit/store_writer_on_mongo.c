@@ -3,10 +3,6 @@
 #include "mongo_kit.h"
 #include "mongo_proxy.h"
 
-#include "worker/base/log.h"
-
-static struct proxy proxy;
-
 /* Through the relay; a server that is away is seen to be within half a second. */
 static const char *proxy_uri(const char *uri)
 {
@@ -189,20 +185,6 @@ static void test_indexes_follow_the_tables(void **state)
         assert_string_equal(index_on(uri, "things", "_id_"), "_id");
     }
     kit_drop(uri);
-}
-
-static int start_proxy(void **state)
-{
-    (void)state;
-    aw_log_level = AW_LOG_ERROR;
-    proxy_start(&proxy, (uint16_t)strtol(strrchr(getenv("AW_TEST_MONGO_URI"), ':') + 1, NULL, 10));
-    return 0;
-}
-static int stop_proxy(void **state)
-{
-    (void)state;
-    proxy_stop(&proxy);
-    return 0;
 }
 
 int main(void)

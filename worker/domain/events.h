@@ -4,7 +4,8 @@
  * object as it is when sent. The id of an event is its place in the stream ("epoch-seq",
  * zero-padded): text order is stream order; clients take it as opaque. The events that a unit tells of
  * one company are numbered without a gap and stored as one row, a run (docs/adr/0004); between
- * companies their order is not that in which they were told. Epoch and head stand in `meta`. Threads: adding on the writer thread, reading any. Errors: store codes. */
+ * companies their order is not that in which they were told. Epoch and head stand in `meta`.
+ * Threads: adding on the writer thread, reading any. Errors: store codes. */
 #ifndef AW_DOMAIN_EVENTS_H
 #define AW_DOMAIN_EVENTS_H
 
@@ -22,8 +23,8 @@ struct aw_event_news {
     const char *actor;      /* user id, NULL = the product */
     int64_t now_ms;
 };
-/* Appends n events, those of one company in this order, inside the caller's unit. Strings must live as long as the unit.
- */
+/* Appends n events, those of one company in this order, inside the caller's unit. Strings must
+ * live as long as the unit. */
 AW_MUST_CHECK bool aw_events_add(struct aw_tx *tx, const struct aw_event_news *news, size_t n,
                                  struct aw_err *err);
 AW_MUST_CHECK bool aw_event_add(struct aw_tx *tx, const struct aw_event_news *news,
