@@ -116,6 +116,34 @@ static void test_gives_up_a_commit_without_an_answer(void **state)
     kit_drop(uri);
 }
 
+/* The writer, which tells of outages otherwise, waits inside of the commit. */
+static void test_tells_of_an_outage_in_a_commit(void **state)
+{
+    (void)state;
+    const char *uri = kit_uri();
+    char path[] = "/tmp/aw-log-XXXXXX", text[4096] = "";
+    struct aw_err err;
+    kit_drop(uri);
+    struct aw_mongo *self = kit_open(proxy_uri(uri));
+    struct aw_thing row = kit_thing("row", "R");
+    struct aw_write insert = kit_insert(&others, &row);
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && aw_log_open(path, &err));
+    aw_log_level = AW_LOG_INFO;
+    proxy_spoil(&proxy, PROXY_OUTAGE, 2); /* the check, the journal */
+    kit_must_commit(self, &insert, 1);
+    aw_log_level = AW_LOG_ERROR;
+    assert_true(aw_log_open(NULL, &err));
+    assert_true(read(fd, text, sizeof(text) - 1) > 0);
+    const char *down = strstr(text, "\"event\":\"store.down\"");
+    assert_non_null(down);
+    assert_non_null(strstr(down, "\"event\":\"store.up\""));
+    close(fd);
+    unlink(path);
+    kit_close(self);
+    kit_drop(uri);
+}
+
 /* --- indexes --- */
 
 static void open_with(const char *uri, const struct aw_schema *const *schemas)
@@ -198,6 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_was_read_is_not_asked_for),
         cmocka_unit_test(test_gives_up_a_commit_without_an_answer),
+        cmocka_unit_test(test_tells_of_an_outage_in_a_commit),
         cmocka_unit_test(test_indexes_follow_the_tables),
     };
     return cmocka_run_group_tests_name("store_writer_on_mongo", tests, start_proxy, stop_proxy);

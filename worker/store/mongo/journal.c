@@ -153,24 +153,40 @@ static enum outcome judge_slot(struct aw_mongo *self, struct aw_err *err)
     return OUTCOME_REFUSED;
 }
 
-/* The answer to the insert was lost. A barrier in the same slot decides: if it goes in, the commit
- * is not there and can never come; if the slot is taken, its row tells. */
+/* One look: a barrier that goes in says that the commit is not there and can never come; if the slot is taken, its row
+ * tells. */
+static enum outcome find_out_once(struct aw_mongo *self, struct aw_err *err)
+{
+    enum outcome outcome = put_barrier(self, err);
+    if (outcome == OUTCOME_EXISTS) {
+        return judge_slot(self, err);
+    }
+    if (outcome != OUTCOME_DONE) {
+        return OUTCOME_UNKNOWN;
+    }
+    self->next_slot++;
+    aw_fail(err, AW_ERR_UNAVAILABLE, "store.down", "the commit did not reach the database");
+    return OUTCOME_REFUSED;
+}
+
+/* The answer to the insert was lost. When the first question has none either, the database is away: the writer, which
+ * tells that otherwise, waits in here. */
 static enum outcome find_out(struct aw_mongo *self, struct aw_err *err)
 {
     int64_t start = aw_clock_mono_ms(), pause = 50;
     aw_log(AW_LOG_WARN, "mongo.outcome_unknown", AW_I("slot", self->next_slot), AW_E(err));
-    while (aw_clock_mono_ms() - start < FIND_OUT_MS && !atomic_load(&self->gives_up)) {
-        enum outcome outcome = put_barrier(self, err);
-        if (outcome == OUTCOME_DONE) {
-            self->next_slot++;
-            aw_fail(err, AW_ERR_UNAVAILABLE, "store.down", "the commit did not reach the database");
-            return OUTCOME_REFUSED;
-        }
-        if (outcome == OUTCOME_EXISTS) {
-            outcome = judge_slot(self, err);
-            if (outcome != OUTCOME_UNKNOWN) {
-                return outcome;
+    for (bool is_down = false;
+         aw_clock_mono_ms() - start < FIND_OUT_MS && !atomic_load(&self->gives_up);
+         is_down = true) {
+        enum outcome outcome = find_out_once(self, err);
+        if (outcome != OUTCOME_UNKNOWN) {
+            if (is_down) {
+                aw_log(AW_LOG_INFO, "store.up", AW_I("after_ms", aw_clock_mono_ms() - start));
             }
+            return outcome;
+        }
+        if (!is_down) {
+            aw_log(AW_LOG_ERROR, "store.down", AW_E(err));
         }
         aw_clock_sleep_ms(pause);
         pause = pause < 1000 ? pause * 2 : 1000;
