@@ -22,8 +22,8 @@ ifeq ($(MODE),fuzz)
 CC := clang-14
 endif
 
-PKGS_SRC    := libcrypto yajl
-PKGS_WORKER := sqlite3 libmongoc-1.0 libmicrohttpd libjwt libconfuse libcrypt
+PKGS_SRC    := libcrypto
+PKGS_WORKER := yajl sqlite3 libmongoc-1.0 libmicrohttpd libjwt libconfuse libcrypt
 PKG_CFLAGS  := $(shell pkg-config --cflags $(PKGS_SRC) $(PKGS_WORKER) 2>/dev/null)
 LIBS_SRC    := $(shell pkg-config --libs $(PKGS_SRC) 2>/dev/null) -lpthread
 LIBS        := $(shell pkg-config --libs $(PKGS_WORKER) 2>/dev/null) $(LIBS_SRC) -lm
@@ -51,7 +51,7 @@ $B/%.o: %.c
 
 # A unit test links its own layer and those below it.
 $B/t/unit/src_%.t: $B/t/unit/src_%.o $(SRC)
-	$(CC) $^ -o $@ $(ALL_LDFLAGS) $(LIBS_SRC) -lcmocka
+	$(CC) $^ -o $@ $(ALL_LDFLAGS) $(LIBS) -lcmocka
 $B/t/unit/base_%.t: $B/t/unit/base_%.o $(BASE)
 	$(CC) $^ -o $@ $(ALL_LDFLAGS) $(LIBS) -lcmocka
 $B/t/unit/model_%.t: $B/t/unit/model_%.o $(STORE)

@@ -1,19 +1,15 @@
 #include "aw_alert_json.h"
 
-#include <setjmp.h>
 #include <string.h>
 
-#include <yajl/yajl_parse.h>
-
 #include "aw_crc.h"
-#include "aw_hex.h"
+#include "aw_json_scan.h"
 
 #define DEPTH_MAX     32
 #define MEMBERS_MAX   256
 #define KEY_MAX       128
 #define STRING_MAX    65536
 #define NUMBER_MAX    32
-#define SCRATCH       6144 /* yajl's own state; more only for long strings with escapes */
 
 #define TEXT(number)  TEXT_(number)
 #define TEXT_(number) #number
@@ -53,266 +49,190 @@ struct member {
 };
 
 struct reader {
-    const uint8_t *body;
-    size_t len;
+    struct aw_json_scan scan;
     const struct aw_json_memory *memory;
-    const char *problem; /* why it is malformed */
-    jmp_buf no_memory;
 
     unsigned depth;
-    unsigned members;          /* seen in the whole body */
-    unsigned open;             /* of them, those of objects that are not closed yet: members_of[] */
-    unsigned first[DEPTH_MAX]; /* where the members of the object at each depth begin */
-    struct member members_of[MEMBERS_MAX];
-
-    int field;          /* whose value comes next, FIELDS = of none that we know */
+    unsigned members;   /* seen in the whole body */
+    unsigned open;      /* of them, those of objects that are not closed yet: members_of[] */
     bool given[FIELDS]; /* and it is a string */
     struct aw_slice value[FIELDS];
 
-    size_t scratch_used;
-    _Alignas(16) uint8_t scratch[SCRATCH];
+    struct member members_of[MEMBERS_MAX];
 };
 
-/* --- memory: yajl does not check its allocations, so that a failed one must not return to it ---
- */
-
-static void *take(struct reader *reader, size_t size)
+static bool refuse(struct reader *reader, const char *problem)
 {
-    void *memory = reader->memory->alloc(reader->memory->ctx, size);
-    if (memory == NULL) {
-        longjmp(reader->no_memory, 1);
+    return aw_json_refuse(&reader->scan, problem);
+}
+
+/* The text as it stays: in the body, or decoded into memory of the caller. */
+static bool keep(struct reader *reader, const struct aw_json_text *text, struct aw_slice *slice)
+{
+    *slice = (struct aw_slice){(const char *)text->raw, text->len};
+    if (!text->escaped) {
+        return true;
     }
-    return memory;
-}
-
-/* Every block has its size before it, for the sake of realloc. */
-#define BLOCK_HEAD 16
-
-static void *on_malloc(void *ctx, size_t size)
-{
-    struct reader *reader = ctx;
-    size_t need = BLOCK_HEAD + ((size + 15) & ~(size_t)15);
-    uint8_t *block;
-    if (need <= SCRATCH - reader->scratch_used) {
-        block = reader->scratch + reader->scratch_used;
-        reader->scratch_used += need;
-    } else {
-        block = take(reader, need);
+    char *copy = reader->memory->alloc(reader->memory->ctx, text->len);
+    if (copy == NULL) {
+        return refuse(reader, "out of memory");
     }
-    memcpy(block, &size, sizeof(size));
-    return block + BLOCK_HEAD;
+    *slice = (struct aw_slice){copy, aw_json_unescape(text, copy)};
+    return true;
 }
 
-static void *on_realloc(void *ctx, void *old, size_t size)
-{
-    void *grown = on_malloc(ctx, size);
-    if (old != NULL) {
-        size_t had;
-        memcpy(&had, (uint8_t *)old - BLOCK_HEAD, sizeof(had));
-        memcpy(grown, old, had < size ? had : size);
-    }
-    return grown;
-}
-
-static void on_free(void *ctx, void *old)
-{
-    (void)ctx;
-    (void)old;
-}
-
-/* The text as it stays: in the body, or copied out of yajl's buffer for decoded escapes. */
-static struct aw_slice keep(struct reader *reader, const unsigned char *text, size_t len)
-{
-    uintptr_t at = (uintptr_t)text;
-    uintptr_t body = (uintptr_t)reader->body;
-    if (at >= body && at < body + reader->len) {
-        return (struct aw_slice){(const char *)text, len};
-    }
-    char *copy = take(reader, len + 1);
-    memcpy(copy, text, len);
-    return (struct aw_slice){copy, len};
-}
-
-/* --- what yajl reports; returning 0 stops it --- */
-
-static int refuse(struct reader *reader, const char *problem)
-{
-    reader->problem = problem;
-    return 0;
-}
-
-/* Each value passes here: outside the object there is none, and it ends the wait of its member. */
-static int on_value(struct reader *reader)
-{
-    reader->field = FIELDS;
-    return reader->depth > 0 ? 1 : refuse(reader, "the body must be one JSON object");
-}
-
-static int on_null(void *ctx)
-{
-    return on_value(ctx);
-}
-
-static int on_boolean(void *ctx, int value)
-{
-    (void)value;
-    return on_value(ctx);
-}
-
-static int on_number(void *ctx, const char *text, size_t len)
-{
-    (void)text;
-    return len <= NUMBER_MAX
-               ? on_value(ctx)
-               : refuse(ctx, "a number is longer than " TEXT(NUMBER_MAX) " characters");
-}
-
-static int on_string(void *ctx, const unsigned char *text, size_t len)
-{
-    struct reader *reader = ctx;
-    if (len > STRING_MAX) {
-        return refuse(reader, "a string is longer than " TEXT(STRING_MAX) " bytes");
-    }
-    if (reader->field != FIELDS) {
-        reader->given[reader->field] = true;
-        reader->value[reader->field] = keep(reader, text, len);
-    }
-    return on_value(reader);
-}
-
-static int open_level(struct reader *reader)
-{
-    if (reader->depth == DEPTH_MAX) {
-        return refuse(reader, "the body is nested deeper than " TEXT(DEPTH_MAX) " levels");
-    }
-    reader->field = FIELDS;
-    reader->first[reader->depth++] = reader->open;
-    return 1;
-}
-
-static int close_level(void *ctx)
-{
-    struct reader *reader = ctx;
-    reader->open = reader->first[--reader->depth];
-    return 1;
-}
-
-static int on_start_map(void *ctx)
-{
-    return open_level(ctx);
-}
-
-static int on_start_array(void *ctx)
-{
-    return on_value(ctx) && open_level(ctx);
-}
-
-static int field_of(const unsigned char *name, size_t len)
+static int field_of(struct aw_slice name)
 {
     int field = 0;
-    while (field < FIELDS &&
-           (fields[field].name_len != len || memcmp(fields[field].name, name, len) != 0)) {
+    while (field < FIELDS && (fields[field].name_len != name.len ||
+                              memcmp(fields[field].name, name.ptr, name.len) != 0)) {
         field++;
     }
     return field;
 }
 
-static int on_map_key(void *ctx, const unsigned char *name, size_t len)
+/* `first`: where the members of this object begin. */
+static bool read_name(struct reader *reader, unsigned first, struct aw_slice *name)
 {
-    struct reader *reader = ctx;
-    if (len > KEY_MAX) {
+    struct aw_json_text text;
+    if (!aw_json_string(&reader->scan, &text) || !keep(reader, &text, name)) {
+        return false;
+    }
+    if (name->len > KEY_MAX) {
         return refuse(reader, "a member name is longer than " TEXT(KEY_MAX) " bytes");
     }
     if (++reader->members > MEMBERS_MAX) {
         return refuse(reader, "the body has more than " TEXT(MEMBERS_MAX) " members");
     }
-    uint32_t hash = aw_crc32c(0, name, len);
-    for (unsigned i = reader->first[reader->depth - 1]; i < reader->open; i++) {
+    uint32_t hash = aw_crc32c(0, name->ptr, name->len);
+    for (unsigned i = first; i < reader->open; i++) {
         const struct member *other = &reader->members_of[i];
-        if (other->hash == hash && other->name.len == len &&
-            memcmp(other->name.ptr, name, len) == 0) {
+        if (other->hash == hash && other->name.len == name->len &&
+            memcmp(other->name.ptr, name->ptr, name->len) == 0) {
             return refuse(reader, "a member name appears twice in one object");
         }
     }
-    reader->members_of[reader->open++] = (struct member){keep(reader, name, len), hash};
-    reader->field = reader->depth == 1 ? field_of(name, len) : FIELDS;
-    return 1;
+    reader->members_of[reader->open++] = (struct member){*name, hash};
+    return true;
 }
 
-static const yajl_callbacks callbacks = {
-    .yajl_null = on_null,
-    .yajl_boolean = on_boolean,
-    .yajl_number = on_number,
-    .yajl_string = on_string,
-    .yajl_start_map = on_start_map,
-    .yajl_map_key = on_map_key,
-    .yajl_end_map = close_level,
-    .yajl_start_array = on_start_array,
-    .yajl_end_array = close_level,
-};
-
-/* --- before yajl: what it would let pass --- */
-
-/* The code unit of a \u escape, -1 = not four hex digits. */
-static int code_unit(const uint8_t *at, const uint8_t *end)
+static bool read_string(struct reader *reader, int field)
 {
-    if (end - at < 6 || at[0] != '\\' || at[1] != 'u') {
-        return -1;
+    struct aw_json_text text;
+    if (!aw_json_string(&reader->scan, &text)) {
+        return false;
     }
-    int unit = 0;
-    for (int i = 2; i < 6; i++) {
-        int digit = aw_hex_value((char)at[i]);
-        if (digit < 0) {
-            return -1;
-        }
-        unit = unit << 4 | digit;
+    if (text.len > STRING_MAX) {
+        return refuse(reader, "a string is longer than " TEXT(STRING_MAX) " bytes");
     }
-    return unit;
+    if (field == FIELDS) {
+        return true;
+    }
+    reader->given[field] = true;
+    return keep(reader, &text, &reader->value[field]);
 }
 
-/* yajl decodes half a surrogate pair to something else, so the escapes are judged in the raw text.
- * A backslash outside a string is no JSON anyway. */
-static bool escapes_are_characters(const uint8_t *body, size_t len)
+static bool read_scalar(struct reader *reader)
 {
-    const uint8_t *end = body + len;
-    const uint8_t *at = body;
-    while (at < end && (at = memchr(at, '\\', (size_t)(end - at))) != NULL) {
-        int unit = code_unit(at, end);
-        if (unit < 0) {
-            at += end - at < 2 ? 1 : 2; /* another escape, or a bad one that yajl refuses */
-            continue;
-        }
-        at += 6;
-        if ((unit & 0xfc00) == 0xd800) {
-            int low = code_unit(at, end);
-            if (low < 0 || (low & 0xfc00) != 0xdc00) {
-                return false;
-            }
-            at += 6;
-        } else if (unit == 0 || (unit & 0xfc00) == 0xdc00) {
+    size_t len;
+    return aw_json_scalar(&reader->scan, &len) &&
+           (len <= NUMBER_MAX ||
+            refuse(reader, "a number is longer than " TEXT(NUMBER_MAX) " characters"));
+}
+
+static bool read_object(struct reader *reader);
+static bool read_list(struct reader *reader);
+
+/* field: the one whose value it is, FIELDS = of none that we know. */
+static bool read_value(struct reader *reader, int field)
+{
+    switch (aw_json_peek(&reader->scan)) {
+    case '"':
+        return read_string(reader, field);
+    case '{':
+        return read_object(reader);
+    case '[':
+        return read_list(reader);
+    default:
+        return read_scalar(reader);
+    }
+}
+
+static bool enter(struct reader *reader)
+{
+    reader->scan.at++;
+    return ++reader->depth <= DEPTH_MAX ||
+           refuse(reader, "the body is nested deeper than " TEXT(DEPTH_MAX) " levels");
+}
+
+/* After a value: *more = another one follows. */
+static bool leave_or_go_on(struct reader *reader, char close, bool *more)
+{
+    *more = aw_json_take(&reader->scan, ',');
+    if (!*more && !aw_json_take(&reader->scan, close)) {
+        return refuse(reader, "the body is not valid JSON");
+    }
+    reader->depth -= !*more;
+    return true;
+}
+
+static bool read_list(struct reader *reader)
+{
+    bool more = true;
+    if (!enter(reader)) {
+        return false;
+    }
+    if (aw_json_take(&reader->scan, ']')) {
+        reader->depth--;
+        return true;
+    }
+    while (more) {
+        if (!read_value(reader, FIELDS) || !leave_or_go_on(reader, ']', &more)) {
             return false;
         }
     }
     return true;
 }
 
-static bool parse_json(struct reader *reader)
+static bool read_object(struct reader *reader)
 {
-    if (!aw_utf8_check((const char *)reader->body, reader->len, NULL)) {
+    unsigned first = reader->open;
+    bool more = true;
+    if (!enter(reader)) {
+        return false;
+    }
+    if (aw_json_take(&reader->scan, '}')) {
+        reader->depth--;
+        return true;
+    }
+    while (more) {
+        struct aw_slice name;
+        if (!read_name(reader, first, &name)) {
+            return false;
+        }
+        if (!aw_json_take(&reader->scan, ':')) {
+            return refuse(reader, "the body is not valid JSON");
+        }
+        int field = reader->depth == 1 ? field_of(name) : FIELDS;
+        if (!read_value(reader, field) || !leave_or_go_on(reader, '}', &more)) {
+            return false;
+        }
+    }
+    reader->open = first;
+    return true;
+}
+
+static bool read_body(struct reader *reader)
+{
+    struct aw_json_scan *scan = &reader->scan;
+    if (!aw_utf8_check((const char *)scan->at, (size_t)(scan->end - scan->at), NULL)) {
         return refuse(reader, "the body is not valid UTF-8, or holds a NUL");
     }
-    if (!escapes_are_characters(reader->body, reader->len)) {
-        return refuse(reader, "a \\u escape is \\u0000 or half a surrogate pair");
+    if (aw_json_peek(scan) != '{') {
+        return refuse(reader, "the body is not one JSON object");
     }
-    if (setjmp(reader->no_memory) != 0) {
-        return refuse(reader, "out of memory");
-    }
-    yajl_alloc_funcs memory = {on_malloc, on_realloc, on_free, reader};
-    yajl_handle yajl = yajl_alloc(&callbacks, &memory, reader);
-    yajl_config(yajl, yajl_dont_validate_strings, 1); /* all of the body was checked above */
-    reader->problem = "the body is not valid JSON";
-    return yajl_parse(yajl, reader->body, reader->len) == yajl_status_ok &&
-           yajl_complete_parse(yajl) == yajl_status_ok;
+    return read_object(reader) &&
+           (aw_json_peek(scan) == 0 || refuse(reader, "the body goes on after its JSON object"));
 }
 
 /* --- the fields --- */
@@ -345,15 +265,11 @@ enum aw_json_verdict aw_alert_json_parse(const uint8_t *body, size_t len,
 {
     struct reader reader;
     memset(&reader, 0, offsetof(struct reader, members_of));
-    memset(reader.given, 0, sizeof(reader.given));
-    reader.body = body;
-    reader.len = len;
+    reader.scan = (struct aw_json_scan){.at = body, .end = body + len};
     reader.memory = memory;
-    reader.field = FIELDS;
-    reader.scratch_used = 0;
 
-    if (!parse_json(&reader)) {
-        *problem = (struct aw_json_problem){"", reader.problem};
+    if (!read_body(&reader)) {
+        *problem = (struct aw_json_problem){"", reader.scan.problem};
         return AW_JSON_MALFORMED;
     }
     for (int i = 0; i < FIELDS; i++) {

@@ -1,10 +1,10 @@
-/* aw_alert_json.h - the generic alert body: strict JSON (RFC 8259) by yajl, straight into a struct.
+/* aw_alert_json.h - the generic alert body: strict JSON (RFC 8259), straight into a struct.
  *
  * Limits: depth 32, 256 members in the whole body, key 128 bytes, string 64 KiB, number text 32
  * bytes; NUL, duplicate members of an object, invalid UTF-8 (overlong, surrogates, beyond U+10FFFF)
  * and halves of surrogate pairs are refused. Unknown members are accepted and ignored: they stay in
  * the raw body. Used by the module to judge and by the worker to read: same code, same verdict.
- * Threads: pure; 13 KiB of stack; the rest from the caller's allocator, whose it stays. */
+ * Threads: pure; 7 KiB of stack; the rest from the caller's allocator, whose it stays. */
 #ifndef AW_ALERT_JSON_H
 #define AW_ALERT_JSON_H
 

@@ -1,8 +1,12 @@
 /* Bodies of alerts. An accepted body obeys the limits; written anew from what was read, it is
- * accepted again and reads the same. Every body gets the same verdict twice. */
+ * accepted again and reads the same. Every body gets the same verdict twice. yajl is asked too: what is accepted is
+ * JSON for it and has the same values, and what is no JSON here is none there (but it lets an unfinished token follow the object). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <yajl/yajl_parse.h>
+#include <yajl/yajl_tree.h>
 
 #include "src/aw_alert_json.h"
 
@@ -82,6 +86,52 @@ static void write_and_read_again(const struct aw_alert_body *alert)
     blocks_free(&blocks);
 }
 
+static bool is_json_for_yajl(const uint8_t *body, size_t size)
+{
+    yajl_handle yajl = yajl_alloc(NULL, NULL, NULL);
+    bool good = yajl_parse(yajl, body, size) == yajl_status_ok &&
+                yajl_complete_parse(yajl) == yajl_status_ok;
+    yajl_free(yajl);
+    return good;
+}
+
+/* White space of RFC 8259, section 2, is what both know; yajl takes these too. */
+static bool has_other_space(const uint8_t *body, size_t size)
+{
+    return memchr(body, '\v', size) != NULL || memchr(body, '\f', size) != NULL;
+}
+
+static void require_member(yajl_val object, const char *name, struct aw_slice value)
+{
+    const char *path[] = {name, NULL};
+    const char *text = YAJL_GET_STRING(yajl_tree_get(object, path, yajl_t_string));
+    require(text != NULL && strlen(text) == value.len && memcmp(text, value.ptr, value.len) == 0);
+}
+
+static void ask_yajl(const uint8_t *body, size_t size, enum aw_json_verdict verdict,
+                     const struct aw_alert_body *alert, const struct aw_json_problem *problem)
+{
+    bool is_json = is_json_for_yajl(body, size);
+    if (verdict == AW_JSON_MALFORMED) {
+        bool is_syntax = strstr(problem->detail, "not valid JSON") != NULL;
+        require(!is_syntax || !is_json || has_other_space(body, size));
+        return;
+    }
+    require(is_json);
+    if (verdict != AW_JSON_OK) {
+        return;
+    }
+    char *text = calloc(1, size + 1);
+    memcpy(text, body, size);
+    yajl_val object = yajl_tree_parse(text, NULL, 0);
+    require_member(object, "asset_name", alert->asset_name);
+    require_member(object, "signature", alert->signature);
+    require_member(object, "message", alert->message);
+    require_member(object, "tool_source", alert->tool_source);
+    yajl_tree_free(object);
+    free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct blocks blocks = {.count = 0};
@@ -93,6 +143,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     enum aw_json_verdict verdict = aw_alert_json_parse(body, size, &memory, &alert, &problem);
     require(aw_alert_json_parse(body, size, &memory, &second, &second_problem) == verdict);
+    ask_yajl(body, size, verdict, &alert, &problem);
     if (verdict == AW_JSON_OK) {
         check_text(alert.asset_name, 1, AW_ASSET_NAME_MAX);
         check_text(alert.signature, 1, AW_SIGNATURE_MAX);

@@ -241,12 +241,20 @@ bool aw_json_tree(const char *text, size_t len, struct aw_arena *scratch, struct
     if (!aw_utf8_check(text, len, NULL)) {
         return syntax_error(err, "not UTF-8", 0);
     }
+    /* White space for yajl, and not for RFC 8259, section 2. */
+    if (memchr(text, '\v', len) != NULL || memchr(text, '\f', len) != NULL) {
+        return syntax_error(err, "a control character", 0);
+    }
     struct reader reader = {.scratch = scratch, .strings = strings, .text = text, .len = len};
     reader.open[0].tail = root;
     reader.yajl = aw_alloc_must(yajl_alloc(&callbacks, NULL, &reader));
     yajl_status status = yajl_parse(reader.yajl, (const unsigned char *)text, len);
+    reader.at_end = status == yajl_status_ok;
+    if (reader.at_end && *root != NULL && reader.depth == 0) {
+        /* At the very end yajl would pass over a token that began and does not end. */
+        status = yajl_parse(reader.yajl, (const unsigned char *)"\n", 1);
+    }
     if (status == yajl_status_ok) {
-        reader.at_end = true;
         status = yajl_complete_parse(reader.yajl);
     }
     bool good = status == yajl_status_ok || yajl_error(&reader, err);
