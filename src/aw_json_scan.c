@@ -1,11 +1,11 @@
 #include "aw_json_scan.h"
 
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "aw_hex.h"
-
-#define EVERY(byte) (0x0101010101010101ull * (byte))
-#define HIGH_BITS   EVERY(0x80)
 
 static const char not_json[] = "the body is not valid JSON";
 
@@ -13,27 +13,6 @@ bool aw_json_refuse(struct aw_json_scan *scan, const char *problem)
 {
     scan->problem = problem;
     return false;
-}
-
-static uint8_t here(const struct aw_json_scan *scan)
-{
-    return scan->at < scan->end ? *scan->at : 0;
-}
-
-uint8_t aw_json_peek(struct aw_json_scan *scan)
-{
-    while (scan->at < scan->end &&
-           (*scan->at == ' ' || *scan->at == '\n' || *scan->at == '\r' || *scan->at == '\t')) {
-        scan->at++;
-    }
-    return here(scan);
-}
-
-bool aw_json_take(struct aw_json_scan *scan, char wanted)
-{
-    bool is_there = aw_json_peek(scan) == (uint8_t)wanted;
-    scan->at += is_there;
-    return is_there;
 }
 
 /* --- strings --- */
@@ -46,19 +25,19 @@ static bool is_special(uint8_t c)
 /* The first quote, backslash or control character, or the end. */
 static const uint8_t *next_special(const uint8_t *at, const uint8_t *end)
 {
-    while (end - at >= 8) {
-        uint64_t word;
-        memcpy(&word, at, sizeof(word));
-        uint64_t quote = word ^ EVERY('"'), slash = word ^ EVERY('\\');
-        /* The high bit of each byte that is 0 after the exclusive or, or below 0x20. Above the first of them a borrow
-         * may set more: only whether there is one counts. */
-        uint64_t marks = ((quote - EVERY(1)) & ~quote) | ((slash - EVERY(1)) & ~slash) |
-                         ((word - EVERY(0x20)) & ~word);
-        if ((marks & HIGH_BITS) != 0) {
-            break;
+#ifdef __SSE2__
+    const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
+    const __m128i last_control = _mm_set1_epi8(0x1f);
+    for (; end - at >= 16; at += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)at);
+        __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, last_control), bytes);
+        __m128i ends = _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, slash));
+        int marks = _mm_movemask_epi8(_mm_or_si128(control, ends));
+        if (marks != 0) {
+            return at + __builtin_ctz((unsigned)marks);
         }
-        at += sizeof(word);
     }
+#endif
     while (at < end && !is_special(*at)) {
         at++;
     }
@@ -119,7 +98,7 @@ bool aw_json_string(struct aw_json_scan *scan, struct aw_json_text *text)
     *text = (struct aw_json_text){.raw = scan->at};
     for (;;) {
         scan->at = next_special(scan->at, scan->end);
-        switch (here(scan)) {
+        switch (aw_json_here(scan)) {
         case '"':
             text->len = (size_t)(scan->at++ - text->raw);
             return true;
@@ -175,7 +154,7 @@ size_t aw_json_unescape(const struct aw_json_text *text, char *out)
 static bool take_digits(struct aw_json_scan *scan)
 {
     const uint8_t *start = scan->at;
-    while (here(scan) >= '0' && here(scan) <= '9') {
+    while (aw_json_here(scan) >= '0' && aw_json_here(scan) <= '9') {
         scan->at++;
     }
     return scan->at > start;
@@ -183,7 +162,7 @@ static bool take_digits(struct aw_json_scan *scan)
 
 static bool take_here(struct aw_json_scan *scan, char wanted)
 {
-    bool is_there = here(scan) == (uint8_t)wanted;
+    bool is_there = aw_json_here(scan) == (uint8_t)wanted;
     scan->at += is_there;
     return is_there;
 }

@@ -23,10 +23,27 @@ struct aw_json_text {
 
 /* Sets the problem; false. */
 bool aw_json_refuse(struct aw_json_scan *scan, const char *problem);
+/* 0 at the end. */
+static inline uint8_t aw_json_here(const struct aw_json_scan *scan)
+{
+    return scan->at < scan->end ? *scan->at : 0;
+}
 /* Skips white space; the character after it, 0 at the end. */
-uint8_t aw_json_peek(struct aw_json_scan *scan);
+static inline uint8_t aw_json_peek(struct aw_json_scan *scan)
+{
+    uint8_t c;
+    while ((c = aw_json_here(scan)) == ' ' || c == '\n' || c == '\r' || c == '\t') {
+        scan->at++;
+    }
+    return c;
+}
 /* Takes this character, after white space. False, without a problem: another one stands there. */
-bool aw_json_take(struct aw_json_scan *scan, char wanted);
+static inline bool aw_json_take(struct aw_json_scan *scan, char wanted)
+{
+    bool is_there = aw_json_peek(scan) == (uint8_t)wanted;
+    scan->at += is_there;
+    return is_there;
+}
 /* After white space. */
 AW_MUST_CHECK bool aw_json_string(struct aw_json_scan *scan, struct aw_json_text *text);
 /* Writes the characters of a string that aw_json_string() gave: at most text->len bytes. Returns how many. */
