@@ -11,12 +11,18 @@
 #define META            "meta"
 #define VERSION_SIZE    24
 
-/* The fields of an index of the tables, as the server names them. */
+/* The fields of an index of the tables, as the server names them. Lists are sorted by a field and the id: an index that
+ * ends with the id gives a page in that order, without one the server reads and sorts all that match. */
 static void append_key(bson_t *key, const struct aw_index *index)
 {
+    int direction = 1;
     for (size_t f = 0; f < AW_COUNT(index->fields) && index->fields[f] != NULL; f++) {
         bool is_falling = index->fields[f][0] == '-';
-        BSON_APPEND_INT32(key, aw_mongo_name(index->fields[f] + is_falling), is_falling ? -1 : 1);
+        direction = is_falling ? -1 : 1;
+        BSON_APPEND_INT32(key, aw_mongo_name(index->fields[f] + is_falling), direction);
+    }
+    if (!index->unique && !bson_has_field(key, "_id")) {
+        BSON_APPEND_INT32(key, "_id", direction);
     }
 }
 
