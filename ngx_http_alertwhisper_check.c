@@ -141,6 +141,18 @@ ngx_http_alertwhisper_check_body(ngx_http_request_t *r,
 
     company = &ctx->company;
 
+    ngx_http_alertwhisper_identify(ctx);
+
+    if (alcf->ack == NGX_HTTP_ALERTWHISPER_MEMORY) {
+
+        /*
+         * what the names lead to arrives while the signature is verified; that
+         * of a parked request is not needed before its batch
+         */
+
+        aw_intake_prefetch(&amcf->intake, &ctx->item);
+    }
+
     if (ctx->verdict == NGX_HTTP_AW_KEY) {
         if (ctx->key.len && ctx->key.len <= AW_API_KEY_MAX) {
             (void) ngx_http_alertwhisper_verify(ctx);
@@ -164,15 +176,6 @@ ngx_http_alertwhisper_check_body(ngx_http_request_t *r,
             ctx->verdict = NGX_HTTP_AW_RATE;
             return;
         }
-    }
-
-    ngx_http_alertwhisper_identify(ctx);
-
-    if (alcf->ack == NGX_HTTP_ALERTWHISPER_MEMORY) {
-
-        /* those of a parked request are not needed before its batch */
-
-        aw_intake_prefetch(&amcf->intake, &ctx->item);
     }
 
     memory.alloc = ngx_http_alertwhisper_alloc;
