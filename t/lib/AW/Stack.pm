@@ -361,7 +361,10 @@ sub queue_info {
 
 sub drained {
     my ($self, $seconds) = @_;
-    return wait_for('the queue is drained', sub { $self->queue_info->{bytes} == 0 }, $seconds // 60);
+    wait_for('the queue is drained', sub { $self->queue_info->{bytes} == 0 }, $seconds // 60);
+    # MongoDB: what the journal holds may still have to be written to its collections. A session comes after it.
+    wait_for('the newest unit is written', sub { eval { $self->token } }, $seconds // 60) if $self->{store} ne 'sqlite';
+    return $self;
 }
 
 # Starts aw_load in the background; returns a handle for load_wait.
