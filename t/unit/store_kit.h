@@ -33,11 +33,12 @@ struct thing {
     const void *policy;
     const char *raw;
 };
-#define THING_FIELDS(id_flags)                                                                     \
+#define THING_FIELDS(id_flags, name_flags)                                                         \
     {                                                                                              \
         AW_FIELD(thing, id, STR, .flags = (id_flags)), AW_FIELD(thing, version, I64),              \
             AW_FIELD(thing, company_id, STR, .flags = (id_flags)&AW_F_UUID),                       \
-            AW_FIELD(thing, code, STR), AW_FIELD(thing, name, STR, .flags = AW_F_NULLABLE),        \
+            AW_FIELD(thing, code, STR),                                                            \
+            AW_FIELD(thing, name, STR, .flags = AW_F_NULLABLE | (name_flags)),                     \
             AW_FIELD(thing, rank, I64), AW_FIELD(thing, flag, BOOL),                               \
             AW_FIELD(thing, level, ENUM, .arg = aw_severity_names),                                \
             AW_FIELD(thing, at, TIME, .flags = AW_F_NULLABLE),                                     \
@@ -45,8 +46,8 @@ struct thing {
             AW_FIELD(thing, policy, OBJ, .arg = &aw_policy_schema, .flags = AW_F_NULLABLE),        \
             AW_FIELD(thing, raw, RAW, .flags = AW_F_NULLABLE),                                     \
     }
-static const struct aw_field thing_fields[][13] = {THING_FIELDS(0), THING_FIELDS(AW_F_RANDOM),
-                                                   THING_FIELDS(AW_F_UUID)};
+static const struct aw_field thing_fields[][13] = {THING_FIELDS(0, 0), THING_FIELDS(AW_F_RANDOM, 0),
+                                                   THING_FIELDS(AW_F_UUID, AW_F_SCATTERED)};
 static const struct aw_index thing_indexes[] = {
     {"company_code", {"company_id", "code"}, true},
     {"company_rank", {"company_id", "rank"}, false},
@@ -132,7 +133,7 @@ static inline int kit_setup_random(void **state)
     return kit_setup_on(state, &thing_schemas[1]);
 }
 
-/* The same where ids may be kept as the bytes of a UUID. */
+/* The same where ids may be kept as the bytes of a UUID, and an index in slices. */
 static inline int kit_setup_uuids(void **state)
 {
     return kit_setup_on(state, &thing_schemas[2]);

@@ -14,6 +14,9 @@
 /* A flag of STR fields that hold UUIDs, lower-case, with few exceptions: a store may keep those in 16 bytes and sort
  * them behind other texts. */
 #define AW_F_UUID (1u << 17)
+/* A flag of the first field of an index whose entries come in no order and are many: a store may keep them apart by the
+ * age of the rows, so that new ones lie together. */
+#define AW_F_SCATTERED (1u << 18)
 
 /* --- alerts.c --- */
 enum aw_alert_status { AW_ALERT_ACTIVE, AW_ALERT_CORRELATED, AW_ALERT_RESOLVED };

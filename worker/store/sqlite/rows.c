@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "worker/base/json.h"
+#include "worker/store/sqlite/slice.h"
 #include "worker/store/sqlite/text.h"
 
 static int bind_bytes(sqlite3_stmt *stmt, int at, const struct aw_bytes *bytes)
@@ -167,9 +168,13 @@ void aw_sqlite_insert_text(const struct aw_schema *schema, struct aw_str *sql)
 {
     aw_str_printf(sql, "INSERT INTO \"%s\"(", schema->name);
     aw_sqlite_columns(schema, sql);
-    aw_str_add(sql, ") VALUES(?");
+    aw_str_add(sql, aw_slice_is(schema) ? "," AW_SLICE_COLUMN ") VALUES(?" : ") VALUES(?");
     for (size_t i = 1; i < schema->n; i++) {
         aw_str_add(sql, ",?");
+    }
+    if (aw_slice_is(schema)) {
+        aw_str_add(sql, ",");
+        aw_slice_newest_text(schema, sql);
     }
     aw_str_add(sql, ")");
 }

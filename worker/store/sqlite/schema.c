@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "worker/store/sqlite/arrival.h"
+#include "worker/store/sqlite/slice.h"
 
 static const char *const column_types[] = {
     [AW_T_STR] = "TEXT",     [AW_T_I64] = "INTEGER",  [AW_T_BOOL] = "INTEGER",
@@ -15,7 +16,7 @@ static const char *const column_types[] = {
  * several indexes too, because the entries of an index then hold a short number instead of the id. */
 static bool is_by_number(const struct aw_schema *schema)
 {
-    if (schema->index_count > 1) {
+    if (schema->index_count > 1 || aw_slice_is(schema)) {
         return true;
     }
     for (size_t i = 0; i < schema->n; i++) {
@@ -59,6 +60,9 @@ static void table_text(const struct aw_schema *schema, struct aw_str *sql)
         const struct aw_field *field = &schema->fields[i];
         aw_str_printf(sql, ",\"%s\" %s", field->name, column_types[field->type]);
     }
+    if (aw_slice_is(schema)) {
+        aw_str_add(sql, "," AW_SLICE_COLUMN " " AW_SLICE_TYPE);
+    }
     aw_str_add(sql, by_arrival || is_by_number(schema) ? ")" : ") WITHOUT ROWID");
 }
 
@@ -67,6 +71,9 @@ static void index_text(const struct aw_schema *schema, const struct aw_index *in
 {
     aw_str_printf(sql, "CREATE %sINDEX \"%s.%s\" ON \"%s\"(", index->unique ? "UNIQUE " : "",
                   schema->name, index->name, schema->name);
+    if (aw_slice_is_in(schema, index)) {
+        aw_str_add(sql, AW_SLICE_COLUMN ",");
+    }
     bool one = index->fields[1] ==
                NULL; /* read from either end: in order of arrival it grows at its end */
     for (size_t i = 0; index->fields[i] != NULL; i++) {
@@ -108,30 +115,41 @@ static bool exec_text(struct aw_sqlite_conn *conn, struct aw_str *sql, struct aw
     return ok;
 }
 
+/* Adds the column unless it is there; `dflt` as in SQL, or "". */
+static bool add_column(struct aw_sqlite_conn *conn, const struct aw_schema *schema,
+                       const char *name, const char *type, const char *dflt, struct aw_err *err)
+{
+    char *have;
+    if (!ask(conn, "SELECT name FROM pragma_table_info(?) WHERE name=?", schema->name, name, &have,
+             err)) {
+        return false;
+    }
+    bool missing = have == NULL;
+    free(have);
+    if (!missing) {
+        return true;
+    }
+    struct aw_str sql;
+    aw_str_init(&sql, NULL);
+    aw_str_printf(&sql, "ALTER TABLE \"%s\" ADD COLUMN \"%s\" %s%s", schema->name, name, type,
+                  dflt);
+    return exec_text(conn, &sql, err);
+}
+
 static bool add_missing_columns(struct aw_sqlite_conn *conn, const struct aw_schema *schema,
                                 struct aw_err *err)
 {
-    for (size_t i = 0; i < schema->n; i++) {
+    bool ok =
+        !aw_slice_is(schema) || add_column(conn, schema, AW_SLICE_COLUMN, AW_SLICE_TYPE, "", err);
+    for (size_t i = 0; ok && i < schema->n; i++) {
         const struct aw_field *field = &schema->fields[i];
-        char *have;
-        if (!ask(conn, "SELECT name FROM pragma_table_info(?) WHERE name=?", schema->name,
-                 field->name, &have, err)) {
-            return false;
-        }
-        bool missing = have == NULL;
-        free(have);
-        if (missing) {
-            struct aw_str sql;
-            aw_str_init(&sql, NULL);
-            aw_str_printf(&sql, "ALTER TABLE \"%s\" ADD COLUMN \"%s\" %s", schema->name,
-                          field->name, column_types[field->type]);
-            add_default(&sql, field);
-            if (!exec_text(conn, &sql, err)) {
-                return false;
-            }
-        }
+        struct aw_str dflt;
+        aw_str_init(&dflt, NULL);
+        add_default(&dflt, field);
+        ok = add_column(conn, schema, field->name, column_types[field->type], dflt.ptr, err);
+        aw_str_fini(&dflt);
     }
-    return true;
+    return ok;
 }
 
 static bool create_index(struct aw_sqlite_conn *conn, const struct aw_schema *schema,

@@ -2,9 +2,11 @@
 
 #include <string.h>
 
+#include "worker/model/model.h"
 #include "worker/store/query.h"
 #include "worker/store/sqlite/arrival.h"
 #include "worker/store/sqlite/rows.h"
+#include "worker/store/sqlite/slice.h"
 #include "worker/store/sqlite/text.h"
 
 static const char *const operators[] = {
@@ -55,30 +57,48 @@ static void add_after(struct aw_str *sql, const struct aw_match *match)
     }
 }
 
-/* The condition whose values are asked for one by one, or AW_QUERY_CONDS. With a list of companies and an order, an
- * index gives the first rows of each company at once, but the first of all only by sorting every row of theirs. */
-static size_t split_of(const struct aw_query *query)
+/* A column whose values are asked for one by one. */
+struct split {
+    const char *column; /* NULL = none */
+    size_t list; /* the condition that lists its values; AW_QUERY_CONDS = they are the slices */
+};
+
+/* With a list of companies and an order, an index gives the first rows of each company at once, but the first of all
+ * only by sorting every row of theirs. */
+static struct split split_of(const struct aw_match *match, bool count)
 {
-    for (size_t i = 0; query->limit != 0 && i < query->n; i++) {
-        if (query->conds[i].op == AW_OP_IN && query->conds[i].in.n > 0) {
-            return i;
+    const struct aw_query *query = match->query;
+    struct split split = {.list = AW_QUERY_CONDS};
+    for (size_t i = 0; i < query->n && split.column == NULL; i++) {
+        const struct aw_cond *cond = &query->conds[i];
+        if (cond->op == AW_OP_EQ && cond->text != NULL &&
+            (match->fields[i]->flags & AW_F_SCATTERED) != 0 && aw_slice_is(query->schema)) {
+            split.column = AW_SLICE_COLUMN;
         }
     }
-    return AW_QUERY_CONDS;
+    for (size_t i = 0; i < query->n && split.column == NULL; i++) {
+        if (query->conds[i].op == AW_OP_IN && query->conds[i].in.n > 0 && query->limit != 0 &&
+            !count) {
+            split = (struct split){.column = match->fields[i]->name, .list = i};
+        }
+    }
+    return split;
 }
 
-static void add_where(struct aw_str *sql, const struct aw_match *match, size_t split)
+static void add_where(struct aw_str *sql, const struct aw_match *match, const struct split *split)
 {
     const struct aw_query *query = match->query;
     const char *before = " WHERE ";
-    for (size_t i = 0; i < query->n; i++) {
-        aw_str_add(sql, before);
-        if (i == split) {
-            aw_str_printf(sql, "\"%s\"=split_by", match->fields[i]->name);
-        } else {
-            add_cond(sql, &query->conds[i], match->fields[i]);
-        }
+    if (split->column != NULL) {
+        aw_str_printf(sql, "%s\"%s\"=split_by", before, split->column);
         before = " AND ";
+    }
+    for (size_t i = 0; i < query->n; i++) {
+        if (i != split->list) {
+            aw_str_add(sql, before);
+            add_cond(sql, &query->conds[i], match->fields[i]);
+            before = " AND ";
+        }
     }
     if (query->after_id != NULL) {
         aw_str_add(sql, before);
@@ -142,15 +162,15 @@ static int bind_after(sqlite3_stmt *stmt, int *at, const struct aw_match *match)
 }
 
 /* In the order in which the text names the parameters; limits are what is left at the end. */
-static bool bind_query(sqlite3_stmt *stmt, const struct aw_match *match, size_t split)
+static bool bind_query(sqlite3_stmt *stmt, const struct aw_match *match, const struct split *split)
 {
     const struct aw_query *query = match->query;
     int at = 0, rc = SQLITE_OK;
-    if (split < query->n) {
-        rc = bind_list(stmt, &at, match->fields[split], &query->conds[split].in);
+    if (split->list < query->n) {
+        rc = bind_list(stmt, &at, match->fields[split->list], &query->conds[split->list].in);
     }
     for (size_t i = 0; i < query->n && rc == SQLITE_OK; i++) {
-        if (i != split) {
+        if (i != split->list) {
             rc = bind_cond(stmt, &at, &query->conds[i], match->fields[i]);
         }
     }
@@ -169,46 +189,62 @@ static bool ready(struct aw_sqlite_conn *conn, struct aw_err *err)
            (sqlite3_get_autocommit(conn->db) == 0 || aw_sqlite_exec(conn, "BEGIN", err));
 }
 
-static void rows_text(struct aw_str *sql, const struct aw_match *match, size_t split)
+static void add_from(struct aw_str *sql, const struct aw_match *match, const struct split *split)
+{
+    const struct aw_query *query = match->query;
+    aw_str_add(sql, " FROM ");
+    if (split->list < query->n) {
+        aw_str_add(sql, "(SELECT DISTINCT column1 AS split_by FROM (VALUES");
+        add_places(sql, "(?)", query->conds[split->list].in.n);
+        aw_str_add(sql, ")) CROSS JOIN ");
+    } else if (split->column != NULL) {
+        aw_str_add(sql, "(");
+        aw_slice_all_text(query->schema, "split_by", sql);
+        aw_str_add(sql, ") CROSS JOIN ");
+    }
+    aw_str_printf(sql, "\"%s\"", query->schema->name);
+}
+
+/* The first rows of each value, and of those the first. */
+static void rows_text(struct aw_str *sql, const struct aw_match *match, const struct split *split)
 {
     const struct aw_schema *schema = match->query->schema;
+    bool nested = split->column != NULL && match->query->limit != 0;
     aw_str_add(sql, "SELECT ");
     aw_sqlite_columns(schema, sql);
-    if (split < match->query->n) {
-        aw_str_add(sql, " FROM (SELECT DISTINCT column1 AS split_by FROM (VALUES");
-        add_places(sql, "(?)", match->query->conds[split].in.n);
-        aw_str_printf(sql, ")) CROSS JOIN \"%s\" WHERE \"id\" IN (SELECT \"id\" FROM \"%s\"",
-                      schema->name, schema->name);
-        add_where(sql, match, split);
+    add_from(sql, match, split);
+    if (nested) {
+        aw_str_printf(sql, " WHERE \"id\" IN (SELECT \"id\" FROM \"%s\"", schema->name);
+    }
+    add_where(sql, match, split);
+    if (nested) {
         add_order(sql, match);
         aw_str_add(sql, ")");
-    } else {
-        aw_str_printf(sql, " FROM \"%s\"", schema->name);
-        add_where(sql, match, split);
     }
     add_order(sql, match);
 }
 
-static void count_text(struct aw_str *sql, const struct aw_match *match)
+static void count_text(struct aw_str *sql, const struct aw_match *match, const struct split *split)
 {
-    aw_str_printf(sql, "SELECT count(*) FROM \"%s\"", match->query->schema->name);
-    add_where(sql, match, AW_QUERY_CONDS);
+    aw_str_add(sql, "SELECT count(*)");
+    add_from(sql, match, split);
+    add_where(sql, match, split);
 }
 
 static bool take_query(struct aw_sqlite_conn *conn, const struct aw_match *match, bool count,
                        struct aw_sqlite_stmt *stmt, struct aw_err *err)
 {
-    size_t split = count ? AW_QUERY_CONDS : split_of(match->query);
+    const struct split split = split_of(match, count);
     struct aw_str sql;
     aw_str_init(&sql, NULL);
     if (count) {
-        count_text(&sql, match);
+        count_text(&sql, match, &split);
     } else {
-        rows_text(&sql, match, split);
+        rows_text(&sql, match, &split);
     }
     bool ok = aw_sqlite_take(conn, sql.ptr, sql.len, stmt, err);
     aw_str_fini(&sql);
-    if (ok && !bind_query(stmt->stmt, match, split)) {
+    if (ok && !bind_query(stmt->stmt, match, &split)) {
         ok = aw_sqlite_fail(conn, "binding a query", err);
         aw_sqlite_give(stmt);
     }

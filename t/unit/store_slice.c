@@ -1,0 +1,171 @@
+/* Indexes in slices of a few rows: a query by a value says what one says that does not use the index, whatever was
+ * written, and on tables made before the index was in slices. */
+#include "store_kit.h"
+
+#include <sqlite3.h>
+
+#include "worker/store/sqlite/slice.h"
+
+enum { ROWS = 60, STEPS = 300, SLICE_BITS = 2, PAGE = 3 };
+
+static const char *const names[] = {"ash", "birch", "oak", NULL};
+static const char *const companies[] = {"acme", "beta", "gamma"};
+
+static unsigned pick(unsigned n) /* the same in every run */
+{
+    static uint64_t state = 88172645463325252u;
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (unsigned)(state >> 33) % n;
+}
+
+static int64_t versions[ROWS]; /* what is stored, 0 = absent */
+
+static struct thing *thing_of(struct aw_arena *arena, unsigned number)
+{
+    struct thing *thing = kit_thing(arena, aw_arena_printf(arena, "id-%u", number * 7919 % 1000),
+                                    companies[number % 3]);
+    thing->version = versions[number];
+    thing->name = names[pick(AW_COUNT(names))];
+    thing->rank = pick(10);
+    return thing;
+}
+
+static void write_some(struct kit *kit)
+{
+    struct aw_tx *tx = aw_tx_create(kit->store);
+    for (unsigned number = pick(ROWS), i = 0; i < 1 + pick(4); i++, number = (number + 1) % ROWS) {
+        struct thing *thing = thing_of(aw_tx_arena(tx), number);
+        if (versions[number] == 0) {
+            aw_tx_insert(tx, &thing_schema, thing);
+            versions[number] = 1;
+        } else if (pick(2) == 0) {
+            aw_tx_delete(tx, &thing_schema, thing->id, versions[number]);
+            versions[number] = 0;
+        } else {
+            aw_tx_replace(tx, &thing_schema, thing);
+            versions[number]++;
+        }
+    }
+    kit_commit(&tx);
+}
+
+/* The same rows in the same order, and their number, asked by the value and by a range of one value. */
+static void compare(struct kit *kit, struct aw_reader *reader, struct aw_query query,
+                    const struct aw_scope *scope)
+{
+    struct aw_err err;
+    struct aw_rows rows, expected;
+    int64_t n, expected_n;
+    struct aw_query plain = query;
+    plain.conds[0].op = AW_OP_GE;
+    plain.conds[1] = plain.conds[0];
+    plain.conds[1].op = AW_OP_LE;
+    plain.n = 2;
+    assert_true(aw_store_count(reader, scope, &query, &n, &err));
+    assert_true(aw_store_count(reader, scope, &plain, &expected_n, &err));
+    assert_int_equal(n, expected_n);
+    for (bool more = true; more;) {
+        assert_true(aw_store_find(reader, scope, &query, kit->arena, &rows, &err));
+        assert_true(aw_store_find(reader, scope, &plain, kit->arena, &expected, &err));
+        assert_int_equal(rows.n, expected.n);
+        for (size_t i = 0; i < rows.n; i++) {
+            const struct thing *thing = rows.v[i], *other = expected.v[i];
+            assert_string_equal(thing->id, other->id);
+            query.after_id = plain.after_id = thing->id;
+            query.after_number = plain.after_number = thing->rank;
+        }
+        more = query.limit != 0 && rows.n == query.limit;
+    }
+}
+
+static void compare_all(struct kit *kit)
+{
+    const struct aw_scope two = {.companies = companies, .n = 2},
+                          one = {.companies = companies, .n = 1};
+    const struct aw_scope *const scopes[] = {&aw_scope_all, &two, &one};
+    struct aw_reader *reader;
+    struct aw_err err;
+    assert_true(aw_store_read_begin(kit->store, &reader, &err));
+    for (size_t i = 0; i < 3 * AW_COUNT(scopes) * 4; i++) {
+        struct aw_query query = {.schema = &thing_schema, .sort = "rank", .n = 1};
+        query.conds[0] = (struct aw_cond){.field = "name", .op = AW_OP_EQ, .text = names[i % 3]};
+        query.descending = i / 3 % 2 != 0;
+        query.limit = i / 6 % 2 != 0 ? PAGE : 0;
+        compare(kit, reader, query, scopes[i / 12]);
+    }
+    aw_store_read_end(&reader);
+}
+
+static int64_t ask(const char *path, const char *sql)
+{
+    sqlite3 *db;
+    sqlite3_stmt *stmt;
+    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    int64_t value = sqlite3_column_int64(stmt, 0);
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    return value;
+}
+
+static void a_value_is_found_in_every_slice(void **state)
+{
+    struct kit *kit = *state;
+    memset(versions, 0, sizeof(versions));
+    compare_all(kit);
+    for (int i = 0; i < STEPS; i++) {
+        write_some(kit);
+        if (i % 20 == 0) {
+            compare_all(kit);
+        }
+        if (i % 50 == 0) {
+            kit_reopen(kit);
+        }
+    }
+    compare_all(kit);
+    assert_in_range(ask(kit->path, "SELECT count(DISTINCT slice) FROM uuids"), 5, ROWS);
+    assert_in_range(ask(kit->path,
+                        "SELECT max(n) FROM (SELECT count(*) n FROM uuids GROUP BY slice)"),
+                    2, 1 << SLICE_BITS);
+    assert_int_equal(ask(kit->path, "SELECT count(*) FROM sqlite_master WHERE type='index' AND "
+                                    "sql LIKE '%uuids.name%(slice,\"name\"%'"),
+                     1);
+}
+
+static void a_table_of_former_days_gets_its_slices(void **state)
+{
+    struct kit *kit = *state;
+    static const struct aw_schema later = AW_SCHEMA(thing, "things", thing_fields[2], thing_indexes,
+                                                    AW_COUNT(thing_indexes), "for tests");
+    static const struct aw_schema *const schemas[] = {&aw_meta_schema, &later, NULL};
+    struct aw_err err;
+    memset(versions, 0, sizeof(versions));
+    for (int i = 0; i < 40; i++) {
+        write_some(kit);
+    }
+    aw_store_close(&kit->store);
+    kit_schema = &later;
+    assert_true(aw_store_open_driver(kit->driver, &kit->conf, false, schemas, &kit->store, &err));
+    compare_all(kit);
+    for (int i = 0; i < 100; i++) {
+        write_some(kit);
+    }
+    compare_all(kit);
+    assert_true(ask(kit->path, "SELECT count(DISTINCT slice) FROM things") > 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_value_is_found_in_every_slice, kit_setup_uuids,
+                                        kit_teardown),
+        cmocka_unit_test_setup_teardown(a_table_of_former_days_gets_its_slices, kit_setup,
+                                        kit_teardown),
+    };
+    aw_slice_bits = SLICE_BITS;
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
