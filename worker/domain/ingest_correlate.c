@@ -26,6 +26,7 @@ struct decisions {
     struct aw_id_index alerts, incidents;
     struct touched *touched;
     size_t touched_count;
+    struct touched **sorted; /* by id: neighbours share pages of the store */
     AW_VEC(struct older) older;
     struct aw_correlate_ids members; /* of the decision in hand */
 };
@@ -229,6 +230,23 @@ static void decide(struct decisions *decisions)
 
 /* --- rows --- */
 
+static int order_touched(const void *a, const void *b)
+{
+    const struct touched *x = *(const struct touched *const *)a;
+    const struct touched *y = *(const struct touched *const *)b;
+    return memcmp(x->id.v, y->id.v, sizeof(x->id.v));
+}
+
+static void sort_touched(struct decisions *decisions)
+{
+    size_t n = decisions->touched_count;
+    decisions->sorted = AW_NEW_N(decisions->run->arena, struct touched *, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        decisions->sorted[i] = &decisions->touched[i];
+    }
+    qsort(decisions->sorted, n, sizeof(*decisions->sorted), order_touched);
+}
+
 static bool read_incidents(struct decisions *decisions, struct aw_err *err)
 {
     struct aw_ingest_run *run = decisions->run;
@@ -237,9 +255,9 @@ static bool read_incidents(struct decisions *decisions, struct aw_err *err)
     struct touched **asked = AW_NEW_N(run->arena, struct touched *, decisions->touched_count + 1);
     void **rows = AW_NEW_N(run->arena, void *, decisions->touched_count + 1);
     for (size_t i = 0; i < decisions->touched_count; i++) {
-        if (decisions->touched[i].row == NULL) {
-            asked[n] = &decisions->touched[i];
-            ids[n++] = decisions->touched[i].text;
+        if (decisions->sorted[i]->row == NULL) {
+            asked[n] = decisions->sorted[i];
+            ids[n++] = decisions->sorted[i]->text;
         }
     }
     if (n > 0 && !aw_tx_get_many(run->tx, &aw_scope_all, &aw_incident_schema, ids, n, rows, err)) {
@@ -299,7 +317,7 @@ static void write_rows(struct decisions *decisions)
         aw_alert_news(&run->news, alert->row, "alert_received", NULL, alert->engine.at_ms);
     }
     for (size_t i = 0; i < decisions->touched_count; i++) {
-        struct touched *touched = &decisions->touched[i];
+        struct touched *touched = decisions->sorted[i];
         const struct aw_asset_view *asset =
             aw_company_view_asset(touched->view, touched->row->asset_name);
         touched->row->critical_asset = asset != NULL && asset->critical;
@@ -317,6 +335,7 @@ bool aw_ingest_correlate(struct aw_ingest_run *run, struct aw_err *err)
     bool ok = tell_engine(run, err);
     if (ok) {
         decide(&decisions);
+        sort_touched(&decisions);
         ok = read_incidents(&decisions, err) && take_older(&decisions, err);
     }
     if (ok) {
