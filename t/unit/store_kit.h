@@ -51,6 +51,7 @@ static const struct aw_field thing_fields[][13] = {THING_FIELDS(0, 0), THING_FIE
 static const struct aw_index thing_indexes[] = {
     {"company_code", {"company_id", "code"}, true},
     {"company_rank", {"company_id", "rank"}, false},
+    {"company_level", {"company_id", "level", "rank"}, false},
     {"name", {"-name"}, false},
 };
 static const struct aw_schema thing_schemas[] = {

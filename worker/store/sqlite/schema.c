@@ -5,6 +5,7 @@
 
 #include "worker/store/sqlite/arrival.h"
 #include "worker/store/sqlite/slice.h"
+#include "worker/store/sqlite/spare.h"
 
 static const char *const column_types[] = {
     [AW_T_STR] = "TEXT",     [AW_T_I64] = "INTEGER",  [AW_T_BOOL] = "INTEGER",
@@ -152,6 +153,12 @@ static bool add_missing_columns(struct aw_sqlite_conn *conn, const struct aw_sch
     return ok;
 }
 
+/* Rows with random ids are found by id and walked in the order of arrival. */
+static bool is_made(const struct aw_schema *schema, const struct aw_index *index)
+{
+    return (!aw_arrival_is(schema) || index->unique) && aw_spare_words(schema, index) == NULL;
+}
+
 static bool create_index(struct aw_sqlite_conn *conn, const struct aw_schema *schema,
                          const struct aw_index *index, struct aw_err *err)
 {
@@ -175,7 +182,7 @@ static bool create_index(struct aw_sqlite_conn *conn, const struct aw_schema *sc
     return ok;
 }
 
-/* Indexes of this table that are named as ours and are not in its schema any more. */
+/* Indexes of this table that are named as ours and are not made any more. */
 static bool drop_former_indexes(struct aw_sqlite_conn *conn, const struct aw_schema *schema,
                                 struct aw_err *err)
 {
@@ -188,7 +195,9 @@ static bool drop_former_indexes(struct aw_sqlite_conn *conn, const struct aw_sch
                   "name GLOB '%s.*' AND name NOT IN (''",
                   schema->name, schema->name);
     for (size_t i = 0; i < schema->index_count; i++) {
-        aw_str_printf(&find, ",'%s.%s'", schema->name, schema->indexes[i].name);
+        if (is_made(schema, &schema->indexes[i])) {
+            aw_str_printf(&find, ",'%s.%s'", schema->name, schema->indexes[i].name);
+        }
     }
     aw_str_add(&find, ")");
     while (ok && (ok = ask(conn, find.ptr, NULL, NULL, &name, err)) && name != NULL) {
@@ -214,9 +223,7 @@ static bool create_all(struct aw_sqlite_conn *conn, const struct aw_schema *cons
              drop_former_indexes(conn, *schemas, err);
         for (size_t i = 0; i < (*schemas)->index_count && ok; i++) {
             const struct aw_index *index = &(*schemas)->indexes[i];
-            /* Rows with random ids are found by id and walked in the order of arrival. */
-            ok = (aw_arrival_is(*schemas) && !index->unique) ||
-                 create_index(conn, *schemas, index, err);
+            ok = !is_made(*schemas, index) || create_index(conn, *schemas, index, err);
         }
     }
     return ok;

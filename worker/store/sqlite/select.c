@@ -7,6 +7,7 @@
 #include "worker/store/sqlite/arrival.h"
 #include "worker/store/sqlite/rows.h"
 #include "worker/store/sqlite/slice.h"
+#include "worker/store/sqlite/spare.h"
 #include "worker/store/sqlite/text.h"
 
 static const char *const operators[] = {
@@ -57,29 +58,40 @@ static void add_after(struct aw_str *sql, const struct aw_match *match)
     }
 }
 
-/* A column whose values are asked for one by one. */
+/* What is asked for value by value: one column or none, and the words of an ENUM or none. */
 struct split {
-    const char *column; /* NULL = none */
+    const char *column;
     size_t list; /* the condition that lists its values; AW_QUERY_CONDS = they are the slices */
+    const struct aw_field *words;
 };
 
+static bool is_in_slices(const struct aw_match *match, size_t i)
+{
+    const struct aw_cond *cond = &match->query->conds[i];
+    return cond->op == AW_OP_EQ && cond->text != NULL &&
+           (match->fields[i]->flags & AW_F_SCATTERED) != 0 && aw_slice_is(match->query->schema);
+}
+
 /* With a list of companies and an order, an index gives the first rows of each company at once, but the first of all
- * only by sorting every row of theirs. */
+ * only by sorting every row of theirs; so it is with the words. */
 static struct split split_of(const struct aw_match *match, bool count)
 {
     const struct aw_query *query = match->query;
     struct split split = {.list = AW_QUERY_CONDS};
-    for (size_t i = 0; i < query->n && split.column == NULL; i++) {
-        const struct aw_cond *cond = &query->conds[i];
-        if (cond->op == AW_OP_EQ && cond->text != NULL &&
-            (match->fields[i]->flags & AW_F_SCATTERED) != 0 && aw_slice_is(query->schema)) {
+    for (size_t i = 0; i < query->n; i++) {
+        if (is_in_slices(match, i)) {
             split.column = AW_SLICE_COLUMN;
+            return split;
         }
     }
+    if (query->limit == 0 || count) {
+        return split;
+    }
+    split.words = aw_spare_words_of(match);
     for (size_t i = 0; i < query->n && split.column == NULL; i++) {
-        if (query->conds[i].op == AW_OP_IN && query->conds[i].in.n > 0 && query->limit != 0 &&
-            !count) {
-            split = (struct split){.column = match->fields[i]->name, .list = i};
+        if (query->conds[i].op == AW_OP_IN && query->conds[i].in.n > 0) {
+            split.column = match->fields[i]->name;
+            split.list = i;
         }
     }
     return split;
@@ -91,6 +103,10 @@ static void add_where(struct aw_str *sql, const struct aw_match *match, const st
     const char *before = " WHERE ";
     if (split->column != NULL) {
         aw_str_printf(sql, "%s\"%s\"=split_by", before, split->column);
+        before = " AND ";
+    }
+    if (split->words != NULL) {
+        aw_str_printf(sql, "%s\"%s\"=split_word", before, split->words->name);
         before = " AND ";
     }
     for (size_t i = 0; i < query->n; i++) {
@@ -202,6 +218,14 @@ static void add_from(struct aw_str *sql, const struct aw_match *match, const str
         aw_slice_all_text(query->schema, "split_by", sql);
         aw_str_add(sql, ") CROSS JOIN ");
     }
+    if (split->words != NULL) {
+        const char *const *words = split->words->arg;
+        aw_str_add(sql, "(SELECT column1 AS split_word FROM (VALUES(0)");
+        for (int i = 1; words[i] != NULL; i++) {
+            aw_str_printf(sql, ",(%d)", i);
+        }
+        aw_str_add(sql, ")) CROSS JOIN ");
+    }
     aw_str_printf(sql, "\"%s\"", query->schema->name);
 }
 
@@ -209,7 +233,7 @@ static void add_from(struct aw_str *sql, const struct aw_match *match, const str
 static void rows_text(struct aw_str *sql, const struct aw_match *match, const struct split *split)
 {
     const struct aw_schema *schema = match->query->schema;
-    bool nested = split->column != NULL && match->query->limit != 0;
+    bool nested = (split->column != NULL || split->words != NULL) && match->query->limit != 0;
     aw_str_add(sql, "SELECT ");
     aw_sqlite_columns(schema, sql);
     add_from(sql, match, split);
