@@ -30,12 +30,8 @@ void aw_str_clear(struct aw_str *str)
     }
 }
 
-/* Room for `more` bytes and the NUL. */
-static void str_reserve(struct aw_str *str, size_t more)
+void aw_str_grow(struct aw_str *str, size_t more)
 {
-    if (str->cap - str->len > more) {
-        return;
-    }
     if (more > SIZE_MAX / 2 - str->len - 1) {
         abort();
     }
@@ -51,17 +47,6 @@ static void str_reserve(struct aw_str *str, size_t more)
         str->ptr = larger;
     }
     str->cap = cap;
-}
-
-void aw_str_addn(struct aw_str *str, const void *data, size_t len)
-{
-    if (len == 0) {
-        return;
-    }
-    str_reserve(str, len);
-    memcpy(str->ptr + str->len, data, len);
-    str->len += len;
-    str->ptr[str->len] = '\0';
 }
 
 void aw_str_add(struct aw_str *str, const char *text)
