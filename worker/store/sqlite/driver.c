@@ -30,12 +30,14 @@ struct sqlite {
     char *path, *synchronous;
     int lock_fd; /* -1 = only reads */
     bool read_only;
-    struct aw_sqlite_conn writer; /* of a store that only reads: a reader for ping */
-    struct aw_arrival **arrivals; /* of the writer, NULL-terminated */
-    struct aw_arena *scratch;     /* of one commit */
-    int wal_tried;                /* pages when the last checkpoint was tried */
-    bool commit_failed;           /* the newest one: perhaps the log has filled the disk */
-    pthread_mutex_t lock;         /* of the idle readers */
+    struct aw_sqlite_conn writer;     /* of a store that only reads: a reader for ping */
+    struct aw_arrival **arrivals;     /* of the writer, NULL-terminated */
+    struct aw_arena *scratch;         /* of one commit */
+    const struct aw_schema *replaced; /* the newest one, */
+    uint64_t indexed;                 /* and its fields of indexes */
+    int wal_tried;                    /* pages when the last checkpoint was tried */
+    bool commit_failed;               /* the newest one: perhaps the log has filled the disk */
+    pthread_mutex_t lock;             /* of the idle readers */
     struct aw_sqlite_conn *idle[READERS_KEPT];
     size_t idle_count;
 };
@@ -230,13 +232,19 @@ static aw_sqlite_text *const texts[] = {
 
 /* The statement of a replace, one for each set of columns that it leaves alone: SQLite rewrites the entry of a row in
  * every index one of whose columns is set, even to the same value. */
-static bool take_replace(struct aw_sqlite_conn *conn, const struct aw_write *write,
+static bool take_replace(struct sqlite *self, const struct aw_write *write,
                          struct aw_sqlite_stmt *stmt, struct aw_err *err)
 {
+    struct aw_sqlite_conn *conn = &self->writer;
+    if (self->replaced != write->schema) {
+        self->replaced = write->schema;
+        self->indexed = aw_sqlite_indexed(write->schema);
+    }
     const struct {
         const struct aw_schema *schema;
         uint64_t kept, kind; /* a length of its own among the keys */
-    } key = {write->schema, aw_sqlite_kept(write->schema, write->stored, write->row), write->kind};
+    } key = {write->schema, aw_sqlite_kept(write->schema, self->indexed, write->stored, write->row),
+             write->kind};
     if (aw_sqlite_take_known(conn, &key, sizeof(key), stmt)) {
         return true;
     }
@@ -270,7 +278,7 @@ static bool apply(struct sqlite *self, const struct aw_write *write, struct aw_e
         return aw_arrival_write(arrival, conn, write, self->scratch, err);
     }
     bool ok = write->kind == AW_WRITE_REPLACE
-                  ? take_replace(conn, write, &stmt, err)
+                  ? take_replace(self, write, &stmt, err)
                   : aw_sqlite_take_verb(conn, write->schema, texts[write->kind], &stmt, err);
     if (!ok) {
         return false;

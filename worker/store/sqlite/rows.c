@@ -179,15 +179,25 @@ void aw_sqlite_insert_text(const struct aw_schema *schema, struct aw_str *sql)
     aw_str_add(sql, ")");
 }
 
-uint64_t aw_sqlite_kept(const struct aw_schema *schema, const void *stored, const void *row)
+uint64_t aw_sqlite_indexed(const struct aw_schema *schema)
+{
+    uint64_t indexed = 0;
+    for (size_t i = 0; i < schema->index_count; i++) {
+        for (const char *const *name = schema->indexes[i].fields; *name != NULL; name++) {
+            indexed |= UINT64_C(1) << aw_schema_index_of(schema, *name + (**name == '-'));
+        }
+    }
+    return indexed;
+}
+
+uint64_t aw_sqlite_kept(const struct aw_schema *schema, uint64_t indexed, const void *stored,
+                        const void *row)
 {
     uint64_t kept = 0;
-    for (size_t i = 0; stored != NULL && i < schema->index_count; i++) {
-        for (const char *const *name = schema->indexes[i].fields; *name != NULL; name++) {
-            int at = aw_schema_index_of(schema, *name + (**name == '-'));
-            if (aw_field_compare(&schema->fields[at], stored, row) == 0) {
-                kept |= UINT64_C(1) << at;
-            }
+    for (; stored != NULL && indexed != 0; indexed &= indexed - 1) {
+        int at = __builtin_ctzll(indexed);
+        if (aw_field_compare(&schema->fields[at], stored, row) == 0) {
+            kept |= UINT64_C(1) << at;
         }
     }
     return kept;

@@ -21,8 +21,11 @@ AW_MUST_CHECK bool aw_sqlite_read_row(sqlite3_stmt *stmt, const struct aw_schema
 /* All fields, quoted, with commas. */
 void aw_sqlite_columns(const struct aw_schema *schema, struct aw_str *sql);
 void aw_sqlite_insert_text(const struct aw_schema *schema, struct aw_str *sql);
-/* Bit map of the fields of indexes that are the same in both rows; 0 without a stored one. */
-uint64_t aw_sqlite_kept(const struct aw_schema *schema, const void *stored, const void *row);
+/* Bit map of the fields of indexes. */
+uint64_t aw_sqlite_indexed(const struct aw_schema *schema);
+/* Those of them that are the same in both rows; 0 without a stored one. */
+uint64_t aw_sqlite_kept(const struct aw_schema *schema, uint64_t indexed, const void *stored,
+                        const void *row);
 /* Sets every column but id and those kept; parameters are numbered by field, the last is the version expected. */
 void aw_sqlite_replace_text(const struct aw_schema *schema, uint64_t kept, struct aw_str *sql);
 /* Parameters: id, version. */
