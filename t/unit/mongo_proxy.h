@@ -36,6 +36,7 @@ struct proxy {
     _Atomic int how;
     _Atomic int64_t down_until; /* mono ms */
     _Atomic int64_t messages;
+    _Atomic int late; /* messages that the server has still to see */
 };
 struct proxy_relay {
     struct proxy *proxy;
@@ -109,9 +110,11 @@ static inline void proxy_spoil_this(const struct proxy_relay *relay, char *messa
 {
     switch ((enum proxy_how)atomic_load(&relay->proxy->how)) {
     case PROXY_LATE:
+        atomic_fetch_add(&relay->proxy->late, 1);
         shutdown(relay->client, SHUT_RDWR);
         aw_clock_sleep_ms(PROXY_LATE_MS);
         proxy_pass(relay, message, len, false);
+        atomic_fetch_sub(&relay->proxy->late, 1);
         break;
     case PROXY_OUTAGE:
         proxy_pass(relay, message, len, false);
@@ -201,10 +204,14 @@ static inline void proxy_spoil(struct proxy *proxy, enum proxy_how how, int64_t 
     atomic_store(&proxy->messages, 0);
     atomic_store(&proxy->countdown, n);
 }
-/* Has it been spoiled? Nothing is from now on. */
+/* Has it been spoiled? Nothing is from now on, and what was late has come. */
 static inline bool proxy_calm(struct proxy *proxy)
 {
-    return atomic_exchange(&proxy->countdown, 0) == 0;
+    bool was_spoiled = atomic_exchange(&proxy->countdown, 0) == 0;
+    while (atomic_load(&proxy->late) > 0) {
+        aw_clock_sleep_ms(1);
+    }
+    return was_spoiled;
 }
 
 /* --- the one before the server of the environment, for a group of tests --- */

@@ -211,7 +211,6 @@ static void commit_through_fault(struct aw_mongo *self, struct aw_mongo_reader *
     if (!is_good) {
         assert_int_equal(err.kind, AW_ERR_UNAVAILABLE);
         proxy_calm(&proxy);
-        aw_clock_sleep_ms(2 * PROXY_LATE_MS); /* whatever is late has come */
         struct aw_mongo view = {.writer = *direct};
         assert_int_equal(unit_in(&view), UNIT_NONE);
         assert_int_equal(count_undone(&view), 0);

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "src/aw_alert_json.h"
+
 const char *aw_mongo_name(const char *field)
 {
     return strcmp(field, "id") == 0 ? "_id" : field;
@@ -221,7 +223,7 @@ bool aw_mongo_is_utf8(const bson_t *doc)
         bson_t inner;
         if (BSON_ITER_HOLDS_UTF8(&it)) {
             const char *text = bson_iter_utf8(&it, &len);
-            if (!bson_utf8_validate(text, len, false)) {
+            if (!aw_utf8_check(text, len, NULL)) {
                 return false;
             }
         } else if (BSON_ITER_HOLDS_DOCUMENT(&it) || BSON_ITER_HOLDS_ARRAY(&it)) {
