@@ -14,7 +14,12 @@
 
 #include "aw_crash.h"
 
-#define CODE_MAX 40 /* as in struct aw_err */
+#define CODE_MAX  40 /* as in struct aw_err */
+#define PAGE      4096u
+#define HUGE_PAGE (2u << 20)
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1 */
+#endif
 
 static const char *code_of(char code[CODE_MAX], const struct aw_file_spec *spec, const char *what)
 {
@@ -279,14 +284,40 @@ bool aw_file_is_blank_from(int fd, uint64_t from)
     return got == 0;
 }
 
+/* At a multiple of a huge page, so that the kernel can use them. */
+static void *map_aligned(int fd, uint64_t size, int protection)
+{
+    uint64_t slack = size >= HUGE_PAGE ? HUGE_PAGE : 0, whole = (size + PAGE - 1) / PAGE * PAGE;
+    uint8_t *area =
+        mmap(NULL, whole + slack, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (area == MAP_FAILED) {
+        return MAP_FAILED;
+    }
+    uint64_t before = slack == 0 ? 0 : HUGE_PAGE - (uintptr_t)area % HUGE_PAGE;
+    if (before > 0) {
+        munmap(area, before);
+    }
+    if (slack > before) {
+        munmap(area + before + whole, slack - before);
+    }
+    void *map = mmap(area + before, size, protection, MAP_SHARED | MAP_FIXED, fd, 0);
+    if (map == MAP_FAILED) {
+        munmap(area + before, whole);
+    }
+    return map;
+}
+
 void *aw_file_map(const struct aw_file_spec *spec, int fd, uint64_t size, struct aw_err *err)
 {
     int protection = spec->how & AW_FILE_INSPECT ? PROT_READ : PROT_READ | PROT_WRITE;
-    void *map = mmap(NULL, size, protection, MAP_SHARED, fd, 0);
+    void *map = map_aligned(fd, size, protection);
     if (map == MAP_FAILED) {
         fail_io(spec, "mapping", err);
         return NULL;
     }
+    /* On tmpfs, whatever the machine's settings are: a look-up in a table of many megabytes then needs no walk through
+     * the page tables. Where it cannot be, it is only slower. */
+    (void)madvise(map, size, MADV_COLLAPSE);
     return map;
 }
 

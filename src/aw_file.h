@@ -58,7 +58,8 @@ AW_MUST_CHECK bool aw_file_fill(const struct aw_file_spec *spec, int fd, uint64_
 bool aw_file_is_blank(int fd);
 /* The same from byte `from` on. */
 bool aw_file_is_blank_from(int fd, uint64_t from);
-/* Maps the whole file, shared; read-only with AW_FILE_INSPECT. NULL = err is filled. */
+/* Maps the whole file, shared; read-only with AW_FILE_INSPECT. In huge pages on tmpfs, where the kernel can (Linux 6.1).
+ * NULL = err is filled. */
 AW_MUST_CHECK void *aw_file_map(const struct aw_file_spec *spec, int fd, uint64_t size,
                                 struct aw_err *err);
 /* fdatasync, which on Linux writes dirty pages of a mapping too. False = errno is set. */

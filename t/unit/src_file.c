@@ -144,6 +144,32 @@ static void filled_with_written_zeros(void **unused)
     close(fd);
 }
 
+/* The whole of it, at a place where the kernel can use huge pages. */
+static void large_files_are_mapped_aligned(void **unused)
+{
+    (void)unused;
+    struct aw_err err;
+    uint64_t size, large = (5u << 20) + 4096;
+    int fd;
+    struct aw_file_spec create = spec(AW_FILE_CREATE, NULL);
+    assert_true(aw_file_open(&create, &fd, &size, &err));
+    assert_true(aw_file_fill(&create, fd, large, &err));
+    assert_int_equal(pwrite(fd, "x", 1, (off_t)large - 1), 1);
+    for (int i = 0; i < 3; i++) { /* the places differ */
+        uint8_t *map = aw_file_map(&create, fd, large, &err);
+        assert_non_null(map);
+        assert_int_equal((uintptr_t)map % (2u << 20), 0);
+        assert_int_equal(map[large - 1], 'x');
+        map[i] = 'y';
+        char seen;
+        assert_int_equal(pread(fd, &seen, 1, i), 1);
+        assert_int_equal(seen, 'y');
+        munmap(map, large);
+        assert_non_null(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    }
+    close(fd);
+}
+
 static void no_space(void **unused)
 {
     (void)unused;
@@ -256,10 +282,15 @@ static void errors(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_DIR(absent_and_created), WITH_DIR(owner_is_given),
-        WITH_DIR(what_is_refused),    WITH_DIR(filled_with_written_zeros),
-        WITH_DIR(no_space),           WITH_DIR(locks_belong_to_the_opening),
-        cmocka_unit_test(boot_id),    cmocka_unit_test(volatile_places),
+        WITH_DIR(absent_and_created),
+        WITH_DIR(owner_is_given),
+        WITH_DIR(what_is_refused),
+        WITH_DIR(filled_with_written_zeros),
+        WITH_DIR(large_files_are_mapped_aligned),
+        WITH_DIR(no_space),
+        WITH_DIR(locks_belong_to_the_opening),
+        cmocka_unit_test(boot_id),
+        cmocka_unit_test(volatile_places),
         cmocka_unit_test(errors),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
