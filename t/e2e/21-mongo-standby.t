@@ -54,6 +54,7 @@ for my $kind (AW::Mongo->kinds) {
         my $two = AW::Stack->new(store => $server->uri('standby'), assets => 2, targets => $one->{targets});
         AW::Stack::spew("$two->{dir}/data/master.key", AW::Stack::slurp("$one->{dir}/data/master.key"));
         chmod 0600, "$two->{dir}/data/master.key";
+        $two->{admin} = $one->{admin};
         $two->write_target;
         $two->start_nginx;
         my $first = load($one, $plan, 1);
