@@ -1,7 +1,7 @@
 /* The smallest consumer of a queue file: takes every record (all its checksums are looked at), releases, waits.
  * usage: bench_consumer QUEUE [TIMES]
- * nginx wakes it, so that a batch is what came since; when one was large more of them come, and it looks again after a
- * moment instead of being woken for each. (The worker lingers longer, for the sake of its commits.) TIMES gets "delivery_id mono_us" of each record at
+ * nginx wakes it, so that a batch is what came since; where many in a row are large there is no end of them, and it looks
+ * again after a moment instead of being woken for each. (The worker lingers longer, for the sake of its commits.) TIMES gets "delivery_id mono_us" of each record at
  * the moment in which it was in hand (CLOCK_MONOTONIC). Ends when its standard input closes and the queue is empty;
  * then prints {"records":N,"batches":N,"damaged":N}. */
 #include <poll.h>
@@ -12,7 +12,7 @@
 #include "src/aw_queue.h"
 #include "worker/base/clock.h"
 
-enum { BATCH = 1000, WAIT_MS = 100, LARGE = 16, LINGER_MS = 1 };
+enum { BATCH = 1000, WAIT_MS = 100, LARGE = 12, MANY = 16, LINGER_MS = 1 };
 
 static bool input_is_closed(void)
 {
@@ -40,6 +40,7 @@ int main(int argc, char **argv)
     struct aw_queue queue;
     struct aw_err err;
     unsigned long long records = 0, batches = 0;
+    unsigned large = 0; /* batches in a row */
     FILE *times = argc == 3 ? fopen(argv[2], "w") : NULL;
 
     if (argc < 2 || (argc == 3 && times == NULL)) {
@@ -57,7 +58,8 @@ int main(int argc, char **argv)
             aw_queue_release(&queue, cursor);
             records += n;
             batches++;
-            if (n >= LARGE) {
+            large = n >= LARGE ? large + 1 : 0;
+            if (large >= MANY) {
                 aw_clock_sleep_ms(LINGER_MS);
             }
         } else if (input_is_closed()) {
