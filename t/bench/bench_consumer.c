@@ -11,6 +11,7 @@
 
 #include "src/aw_queue.h"
 #include "worker/base/clock.h"
+#include "worker/base/thread.h"
 
 enum { BATCH = 1000, WAIT_MS = 100, LARGE = 12, MANY = 16, LINGER_MS = 1 };
 
@@ -51,6 +52,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "bench_consumer: %s\n", err.msg);
         return 1;
     }
+    aw_thread_wake_first();
     uint64_t cursor = aw_queue_head(&queue);
     for (;;) {
         size_t n = take(&queue, &cursor, times);

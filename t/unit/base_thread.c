@@ -1,10 +1,13 @@
+#include <errno.h>
 #include <setjmp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -97,10 +100,31 @@ static void service_manager_is_told(void **state)
     aw_notify("READY=1"); /* nobody to tell: nothing happens */
 }
 
+static void *wake_first(void *arg)
+{
+    errno = 0;
+    assert_true(nice(3) != -1 || errno == 0);
+    int before = getpriority(PRIO_PROCESS, 0);
+    aw_thread_wake_first();
+    *(bool *)arg = getpriority(PRIO_PROCESS, 0) == before && sched_getscheduler(0) == SCHED_OTHER;
+    return NULL;
+}
+
+static void a_thread_that_wakes_first_keeps_its_nice_value(void **state)
+{
+    (void)state;
+    bool kept = false;
+    pthread_t thread;
+    assert_true(aw_thread_start(&thread, "first", wake_first, &kept, &err));
+    pthread_join(thread, NULL);
+    assert_true(kept);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_have_a_name_and_no_signals),
+        cmocka_unit_test(a_thread_that_wakes_first_keeps_its_nice_value),
         cmocka_unit_test(signals_are_read_one_by_one),
         cmocka_unit_test(service_manager_is_told),
     };

@@ -9,6 +9,9 @@
 
 AW_MUST_CHECK bool aw_thread_start(pthread_t *thread, const char *name, void *(*run)(void *),
                                    void *arg, struct aw_err *err);
+/* The calling thread need not wait for the end of somebody's slice when it wakes on a busy core: Linux 6.12 and newer;
+ * before them nothing changes. Its share of the core and its nice value stay. */
+void aw_thread_wake_first(void);
 /* A condition for aw_cond_wait_until(); pthread_cond_destroy() ends it. */
 void aw_cond_init(pthread_cond_t *cond);
 /* Waits for news, at most until aw_clock_mono_us() is mono_us; false: it is. The caller looks again after either. */

@@ -146,6 +146,7 @@ static bool turn(struct aw_drain *drain)
 static void *drain_main(void *arg)
 {
     struct aw_drain *drain = arg;
+    aw_thread_wake_first(); /* nginx may be busy on the same core */
     while (!must_end(drain) && turn(drain)) {
     }
     pthread_mutex_lock(&drain->lock);
