@@ -158,68 +158,53 @@ static bool read_value(struct reader *reader, int field)
     }
 }
 
-static bool enter(struct reader *reader)
+/* The bracket stands at `at`. *more = a value or member follows. */
+static bool enter(struct reader *reader, char close, bool *more)
 {
     reader->scan.at++;
-    return ++reader->depth <= DEPTH_MAX ||
-           refuse(reader, "the body is nested deeper than " TEXT(DEPTH_MAX) " levels");
+    if (reader->depth == DEPTH_MAX) {
+        return refuse(reader, "the body is nested deeper than " TEXT(DEPTH_MAX) " levels");
+    }
+    *more = !aw_json_take(&reader->scan, close);
+    reader->depth += *more;
+    return true;
 }
 
 /* After a value: *more = another one follows. */
 static bool leave_or_go_on(struct reader *reader, char close, bool *more)
 {
     *more = aw_json_take(&reader->scan, ',');
-    if (!*more && !aw_json_take(&reader->scan, close)) {
-        return refuse(reader, "the body is not valid JSON");
-    }
     reader->depth -= !*more;
-    return true;
+    return *more || aw_json_expect(&reader->scan, close);
 }
 
 static bool read_list(struct reader *reader)
 {
-    bool more = true;
-    if (!enter(reader)) {
-        return false;
+    bool more = false;
+    bool ok = enter(reader, ']', &more);
+    while (ok && more) {
+        ok = read_value(reader, FIELDS) && leave_or_go_on(reader, ']', &more);
     }
-    if (aw_json_take(&reader->scan, ']')) {
-        reader->depth--;
-        return true;
-    }
-    while (more) {
-        if (!read_value(reader, FIELDS) || !leave_or_go_on(reader, ']', &more)) {
-            return false;
-        }
-    }
-    return true;
+    return ok;
+}
+
+static bool read_member(struct reader *reader, unsigned first)
+{
+    struct aw_slice name;
+    return read_name(reader, first, &name) && aw_json_expect(&reader->scan, ':') &&
+           read_value(reader, reader->depth == 1 ? field_of(name) : FIELDS);
 }
 
 static bool read_object(struct reader *reader)
 {
     unsigned first = reader->open;
-    bool more = true;
-    if (!enter(reader)) {
-        return false;
-    }
-    if (aw_json_take(&reader->scan, '}')) {
-        reader->depth--;
-        return true;
-    }
-    while (more) {
-        struct aw_slice name;
-        if (!read_name(reader, first, &name)) {
-            return false;
-        }
-        if (!aw_json_take(&reader->scan, ':')) {
-            return refuse(reader, "the body is not valid JSON");
-        }
-        int field = reader->depth == 1 ? field_of(name) : FIELDS;
-        if (!read_value(reader, field) || !leave_or_go_on(reader, '}', &more)) {
-            return false;
-        }
+    bool more = false;
+    bool ok = enter(reader, '}', &more);
+    while (ok && more) {
+        ok = read_member(reader, first) && leave_or_go_on(reader, '}', &more);
     }
     reader->open = first;
-    return true;
+    return ok;
 }
 
 static bool read_body(struct reader *reader)

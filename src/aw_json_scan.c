@@ -15,6 +15,11 @@ bool aw_json_refuse(struct aw_json_scan *scan, const char *problem)
     return false;
 }
 
+bool aw_json_expect(struct aw_json_scan *scan, char wanted)
+{
+    return aw_json_take(scan, wanted) || aw_json_refuse(scan, not_json);
+}
+
 /* --- strings --- */
 
 static bool is_special(uint8_t c)
@@ -92,8 +97,8 @@ static bool take_escape(struct aw_json_scan *scan)
 
 bool aw_json_string(struct aw_json_scan *scan, struct aw_json_text *text)
 {
-    if (!aw_json_take(scan, '"')) {
-        return aw_json_refuse(scan, not_json);
+    if (!aw_json_expect(scan, '"')) {
+        return false;
     }
     *text = (struct aw_json_text){.raw = scan->at};
     for (;;) {

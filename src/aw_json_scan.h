@@ -44,6 +44,8 @@ static inline bool aw_json_take(struct aw_json_scan *scan, char wanted)
     scan->at += is_there;
     return is_there;
 }
+/* Takes it, or it is no JSON. */
+AW_MUST_CHECK bool aw_json_expect(struct aw_json_scan *scan, char wanted);
 /* After white space. */
 AW_MUST_CHECK bool aw_json_string(struct aw_json_scan *scan, struct aw_json_text *text);
 /* Writes the characters of a string that aw_json_string() gave: at most text->len bytes. Returns how many. */

@@ -11,15 +11,6 @@
 
 enum { IDS = 1500, COMMITS = 300, WRITES = 25, MAP_FULL = 64 };
 
-static unsigned pick(unsigned n) /* the same in every run */
-{
-    static uint64_t state = 88172645463325252u;
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (unsigned)(state >> 33) % n;
-}
-
 static int64_t versions[IDS]; /* of the model, 0 = absent */
 
 static const char *id_of(struct aw_arena *arena, unsigned number)
@@ -41,14 +32,14 @@ static void write_some(struct aw_tx *tx, int64_t *after)
     struct aw_arena *arena = aw_tx_arena(tx);
     memcpy(after, versions, sizeof(versions));
     for (int i = 0; i < WRITES; i++) {
-        unsigned number = pick(IDS);
+        unsigned number = kit_pick(IDS);
         if (after[number] != versions[number]) {
             continue;
         }
         if (versions[number] == 0) {
             aw_tx_insert(tx, &thing_schema, thing_of(arena, number));
             after[number] = 1;
-        } else if (pick(3) == 0) {
+        } else if (kit_pick(3) == 0) {
             aw_tx_delete(tx, &thing_schema, id_of(arena, number), versions[number]);
             after[number] = 0;
         } else {
@@ -61,14 +52,14 @@ static void write_some(struct aw_tx *tx, int64_t *after)
 /* A write that cannot be: a version that is not stored, or an id that is there already. */
 static void write_wrong(struct aw_tx *tx, const int64_t *after)
 {
-    unsigned number = pick(IDS);
+    unsigned number = kit_pick(IDS);
     while (after[number] != versions[number]) {
-        number = pick(IDS);
+        number = kit_pick(IDS);
     }
     struct thing *thing = thing_of(aw_tx_arena(tx), number);
-    if (versions[number] != 0 && pick(2) != 0) {
+    if (versions[number] != 0 && kit_pick(2) != 0) {
         aw_tx_insert(tx, &thing_schema, thing);
-    } else if (pick(2) != 0) {
+    } else if (kit_pick(2) != 0) {
         thing->version = versions[number] + 1;
         aw_tx_replace(tx, &thing_schema, thing);
     } else {
@@ -83,7 +74,7 @@ static void check_some(struct aw_tx *tx, unsigned n)
     unsigned numbers[IDS];
     struct aw_err err;
     for (unsigned i = 0; i < n; i++) {
-        numbers[i] = n == IDS ? i : pick(IDS);
+        numbers[i] = n == IDS ? i : kit_pick(IDS);
         ids[i] = id_of(aw_tx_arena(tx), numbers[i]);
     }
     assert_true(aw_tx_get_many(tx, &aw_scope_all, &thing_schema, ids, n, (void **)rows, &err));
@@ -130,17 +121,17 @@ static void rows_are_found_as_in_the_model(void **state)
         struct aw_tx *tx = aw_tx_create(kit->store);
         check_some(tx, 40);
         write_some(tx, after);
-        if (pick(5) == 0) {
+        if (kit_pick(5) == 0) {
             write_wrong(tx, after);
             kit_commit_fails(&tx, AW_ERR_CONFLICT, "store.conflict");
             failed++;
-        } else if (pick(5) == 0 && aw_tx_writes(tx) > 0) {
+        } else if (kit_pick(5) == 0 && aw_tx_writes(tx) > 0) {
             commit_without_room(&tx);
         } else {
             kit_commit(&tx);
             memcpy(versions, after, sizeof(versions));
         }
-        if (pick(8) == 0) {
+        if (kit_pick(8) == 0) {
             kit_reopen(kit);
         }
     }

@@ -234,4 +234,14 @@ static inline int64_t kit_count(struct kit *kit)
 #name " (UUIDs)", name, kit_setup_uuids, kit_teardown, NULL                                \
     }
 
+/* A number below n, in the same order in every run. */
+static inline unsigned kit_pick(unsigned n)
+{
+    static uint64_t state = 88172645463325252u;
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (unsigned)(state >> 33) % n;
+}
+
 #endif

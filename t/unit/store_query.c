@@ -9,23 +9,14 @@ static const char *const names[] = {NULL, "", "a", "ab", "b", "B", "\xc3\xa4", "
 static const char *const companies[] = {"acme", "beta", "gamma", "nobody"};
 static const int64_t numbers[] = {0, 1, 2, 3, -1, INT64_MAX, INT64_MIN};
 
-static unsigned pick(unsigned n) /* the same in every run */
-{
-    static uint64_t state = 88172645463325252u;
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (unsigned)(state >> 33) % n;
-}
-
 static void randomize(struct thing *thing)
 {
-    thing->name = names[pick(AW_COUNT(names))];
-    thing->rank = numbers[pick(AW_COUNT(numbers))];
-    thing->flag = pick(2);
-    thing->level = (int)pick(AW_SEVERITIES);
-    thing->at = pick(3) == 0 ? 0 : 1000 + pick(5);
-    if (pick(2)) {
+    thing->name = names[kit_pick(AW_COUNT(names))];
+    thing->rank = numbers[kit_pick(AW_COUNT(numbers))];
+    thing->flag = kit_pick(2);
+    thing->level = (int)kit_pick(AW_SEVERITIES);
+    thing->at = kit_pick(3) == 0 ? 0 : 1000 + kit_pick(5);
+    if (kit_pick(2)) {
         thing->blob = (struct aw_bytes){.ptr = (const uint8_t *)"x", .len = 1};
     }
 }
@@ -33,8 +24,8 @@ static void randomize(struct thing *thing)
 static struct thing *random_thing(struct aw_arena *arena, unsigned number)
 {
     char id[16];
-    snprintf(id, sizeof(id), "%c%03u", pick(2) ? 'i' : 'I', number);
-    struct thing *thing = kit_thing(arena, id, companies[pick(3)]);
+    snprintf(id, sizeof(id), "%c%03u", kit_pick(2) ? 'i' : 'I', number);
+    struct thing *thing = kit_thing(arena, id, companies[kit_pick(3)]);
     randomize(thing);
     return thing;
 }
@@ -42,30 +33,31 @@ static struct thing *random_thing(struct aw_arena *arena, unsigned number)
 static struct aw_cond random_cond(void)
 {
     static const char *const number_fields[] = {"rank", "flag", "level", "at"};
-    struct aw_cond cond = {.op = (enum aw_op)pick(6)};
-    switch (pick(4)) {
+    struct aw_cond cond = {.op = (enum aw_op)kit_pick(6)};
+    switch (kit_pick(4)) {
     case 0:
-        cond.field = number_fields[pick(AW_COUNT(number_fields))];
-        cond.number = pick(2) ? numbers[pick(AW_COUNT(numbers))] : 1000 + pick(5);
+        cond.field = number_fields[kit_pick(AW_COUNT(number_fields))];
+        cond.number = kit_pick(2) ? numbers[kit_pick(AW_COUNT(numbers))] : 1000 + kit_pick(5);
         if (strcmp(cond.field, "flag") == 0 || strcmp(cond.field, "level") == 0) {
-            cond.number = pick(4);
+            cond.number = kit_pick(4);
         }
         break;
     case 1:
         cond.field = "name";
-        cond.text = names[pick(AW_COUNT(names))];
+        cond.text = names[kit_pick(AW_COUNT(names))];
         if (cond.text == NULL) {
-            cond.op = (enum aw_op)pick(2);
+            cond.op = (enum aw_op)kit_pick(2);
         }
         break;
     case 2:
-        cond.field = pick(2) ? "name" : "company_id";
+        cond.field = kit_pick(2) ? "name" : "company_id";
         cond.op = AW_OP_IN;
-        cond.in = (struct aw_strs){.v = cond.field[0] == 'n' ? names + 1 : companies, .n = pick(4)};
+        cond.in =
+            (struct aw_strs){.v = cond.field[0] == 'n' ? names + 1 : companies, .n = kit_pick(4)};
         break;
     default:
         cond.field = "blob";
-        cond.op = (enum aw_op)pick(2);
+        cond.op = (enum aw_op)kit_pick(2);
         break;
     }
     return cond;
@@ -75,15 +67,15 @@ static struct aw_query random_query(struct thing *const *things, size_t n)
 {
     static const char *const sorts[] = {NULL, "id", "name", "rank", "at", "level"};
     struct aw_query query = {.schema = &thing_schema,
-                             .n = pick(4),
-                             .sort = sorts[pick(AW_COUNT(sorts))],
-                             .descending = pick(2),
-                             .limit = pick(2) ? pick(12) : 0};
+                             .n = kit_pick(4),
+                             .sort = sorts[kit_pick(AW_COUNT(sorts))],
+                             .descending = kit_pick(2),
+                             .limit = kit_pick(2) ? kit_pick(12) : 0};
     for (size_t i = 0; i < query.n; i++) {
         query.conds[i] = random_cond();
     }
-    if (pick(2)) {
-        const struct thing *after = things[pick((unsigned)n)];
+    if (kit_pick(2)) {
+        const struct thing *after = things[kit_pick((unsigned)n)];
         query.after_id = after->id;
         query.after_text = after->name;
         query.after_number = after->rank;

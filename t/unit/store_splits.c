@@ -11,15 +11,6 @@ enum { ROWS = 60, STEPS = 300, SLICE_BITS = 2, PAGE = 3 };
 static const char *const names[] = {"ash", "birch", "oak", NULL};
 static const char *const companies[] = {"acme", "beta", "gamma"};
 
-static unsigned pick(unsigned n) /* the same in every run */
-{
-    static uint64_t state = 88172645463325252u;
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (unsigned)(state >> 33) % n;
-}
-
 static int64_t versions[ROWS]; /* what is stored, 0 = absent */
 
 static struct thing *thing_of(struct aw_arena *arena, unsigned number)
@@ -27,21 +18,22 @@ static struct thing *thing_of(struct aw_arena *arena, unsigned number)
     struct thing *thing = kit_thing(arena, aw_arena_printf(arena, "id-%u", number * 7919 % 1000),
                                     companies[number % 3]);
     thing->version = versions[number];
-    thing->name = names[pick(AW_COUNT(names))];
-    thing->rank = pick(10);
-    thing->level = (int)pick(AW_SEVERITIES);
+    thing->name = names[kit_pick(AW_COUNT(names))];
+    thing->rank = kit_pick(10);
+    thing->level = (int)kit_pick(AW_SEVERITIES);
     return thing;
 }
 
 static void write_some(struct kit *kit)
 {
     struct aw_tx *tx = aw_tx_create(kit->store);
-    for (unsigned number = pick(ROWS), i = 0; i < 1 + pick(4); i++, number = (number + 1) % ROWS) {
+    for (unsigned number = kit_pick(ROWS), i = 0; i < 1 + kit_pick(4);
+         i++, number = (number + 1) % ROWS) {
         struct thing *thing = thing_of(aw_tx_arena(tx), number);
         if (versions[number] == 0) {
             aw_tx_insert(tx, &thing_schema, thing);
             versions[number] = 1;
-        } else if (pick(2) == 0) {
+        } else if (kit_pick(2) == 0) {
             aw_tx_delete(tx, &thing_schema, thing->id, versions[number]);
             versions[number] = 0;
         } else {
