@@ -1,9 +1,9 @@
 /* The smallest consumer of a queue file: takes every record (all its checksums are looked at), releases, waits.
  * usage: bench_consumer QUEUE [TIMES]
  * nginx wakes it, so that a batch is what came since; where many in a row are large there is no end of them, and it looks
- * again after a moment instead of being woken for each. (The worker lingers longer, for the sake of its commits.) TIMES gets "delivery_id mono_us" of each record at
- * the moment in which it was in hand (CLOCK_MONOTONIC). Ends when its standard input closes and the queue is empty;
- * then prints {"records":N,"batches":N,"damaged":N}. */
+ * again after a moment instead of being woken for each. (The worker lingers longer, for the sake of its commits.) TIMES
+ * gets "delivery_id mono_us" of each record at the moment in which it was in hand (CLOCK_MONOTONIC). Ends when its
+ * standard input closes and the queue is empty; then prints {"records":N,"batches":N,"damaged":N}. */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
