@@ -25,7 +25,8 @@ sub new {
     my $self = bless { folder => $folder, file => "$folder/clock" }, $class;
     $self->{env} = { LD_PRELOAD => $library, FAKETIME_TIMESTAMP_FILE => $self->{file}, FAKETIME_NO_CACHE => 1, DONT_FAKE_MONOTONIC => 1,
         FAKETIME_DONT_FAKE_MONOTONIC => 1, FAKETIME_DONT_RESET => 1,
-        FAKETIME_DISABLE_SHM => 1, FAKETIME_FORCE_MONOTONIC_FIX => 0, TZ => 'UTC' };
+        FAKETIME_FORCE_MONOTONIC_FIX => 0, TZ => 'UTC' };
+    _tidy();
     return $self->shift_by(0);
 }
 
@@ -40,6 +41,17 @@ sub stand_at {
     my ($self, $time) = @_;
     return $self->_write(strftime('%Y-%m-%d %H:%M:%S', gmtime $time));
 }
+
+# What libfaketime leaves behind of processes that were killed: one that gets such a number again could not start with it.
+sub _tidy {
+    for my $left (glob '/dev/shm/faketime_shm_* /dev/shm/sem.faketime_sem_*') {
+        my ($pid) = $left =~ /_(\d+)$/;
+        unlink $left if !-d "/proc/$pid";
+    }
+    return;
+}
+
+sub DESTROY { return _tidy() }
 
 sub _write {
     my ($self, $text) = @_;
