@@ -28,14 +28,14 @@ sub tries_at {
     };
 }
 
-# Kills the worker if it still runs. How many tries it has added itself until then: of a fault whose end the kill forestalled.
+# Kills the worker if it still runs. Returns the tries of its life, which began with $had: of a fault that the kill forestalled
+# after the try was noted.
 sub kill_worker {
-    my ($stack, $tries) = @_;
-    my $before = $tries->();
+    my ($stack, $tries, $had) = @_;
     kill 'STOP', $stack->{worker};
     AW::Stack::wait_for('the worker stands still', sub { AW::Stack::slurp("/proc/$stack->{worker}/status") =~ /^State:\s+[TtZX]/m });
     return 0 if !$stack->worker_alive;
-    my $own = $tries->() - $before;
+    my $own = $tries->() - $had;
     kill 'KILL', $stack->{worker};
     return $own;
 }
@@ -66,10 +66,11 @@ for my $point ('ingest.decode', 'ingest.unit') {
             die "waited in vain for the dead letter: " . join(" ", %ends) . " tries " . $tries->() . "\n" if time > $end;
             if (!$stack->worker_alive) {
                 $ends{ $stack->{worker_status} & 127 }++ if defined $stack->{worker_status};
+                my $had = $tries->();
                 $stack->start_worker;
                 if ($ends{9} < $kills) {
                     sleep 0.02 * $ends{9};
-                    $forestalled += kill_worker($stack, $tries) if $stack->worker_alive;
+                    $forestalled += kill_worker($stack, $tries, $had) if $stack->worker_alive;
                 }
                 next;
             }
