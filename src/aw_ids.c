@@ -1,16 +1,20 @@
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "aw_crash.h"
 #include "aw_state.h"
 #include "aw_state_layout.h"
 
 #define FILL_SAMPLE 1024u /* sets */
+#define ALL_WAYS    ((1u << AW_IDS_WAYS) - 1)
 
 /* Where a key may be. */
 struct whereabouts {
     struct aw_ids_set *sets[2];
     uint64_t hash[2];
-    uint32_t tag;
+    uint16_t tag;
 };
 
 struct place {
@@ -24,20 +28,68 @@ static struct whereabouts whereabouts_of(const struct aw_state *state,
     struct whereabouts where;
     aw_ids_sets_of(state, key, where.sets);
     memcpy(where.hash, key, sizeof(where.hash));
-    where.tag = (uint32_t)(where.hash[1] >> 32) & ~AW_IDS_TAG_SIGNATURE;
-    where.tag += where.tag == 0 ? 2 : 0;
-    where.tag |= kind == AW_KEY_SIGNATURE ? AW_IDS_TAG_SIGNATURE : 0;
+    uint16_t tag = (where.hash[1] >> 48) & ~AW_IDS_TAG_SIGNATURE;
+    tag = tag == 0 ? 2 : tag;
+    where.tag = kind == AW_KEY_SIGNATURE ? tag | AW_IDS_TAG_SIGNATURE : tag;
     return where;
 }
 
-/* Without branches, so that it is a few vector instructions: nearly every set holds no such tag. */
-static bool has_tag(const struct aw_ids_set *set, uint32_t tag)
+/* --- sets of ways: bit w stands for way w; the loops are a few vector instructions each --- */
+
+/* The ways whose mark is negative. */
+static unsigned negative_of(const int16_t marks[AW_IDS_WAYS])
 {
-    uint32_t found = 0;
+#ifdef __SSE2__
+    const __m128i *halves = (const __m128i *)marks;
+    __m128i bytes = _mm_packs_epi16(_mm_loadu_si128(&halves[0]), _mm_loadu_si128(&halves[1]));
+    return (unsigned)_mm_movemask_epi8(bytes);
+#else
+    unsigned ways = 0;
     for (int way = 0; way < AW_IDS_WAYS; way++) {
-        found |= set->tags[way] == tag;
+        ways |= (unsigned)(marks[way] < 0) << way;
     }
-    return found != 0;
+    return ways;
+#endif
+}
+
+static unsigned ways_of_tag(const struct aw_ids_set *set, uint16_t tag)
+{
+    int16_t marks[AW_IDS_WAYS];
+    for (int way = 0; way < AW_IDS_WAYS; way++) {
+        marks[way] = set->tags[way] == tag ? -1 : 0;
+    }
+    return negative_of(marks);
+}
+
+static uint16_t until_of(uint32_t expires_s)
+{
+    return (uint16_t)(expires_s / AW_IDS_UNTIL_S);
+}
+
+/* The ways that look expired: the clock may have been set, so the way itself has to be asked. */
+static unsigned ways_lapsed(const struct aw_ids_set *set, uint32_t now_s)
+{
+    int16_t left[AW_IDS_WAYS];
+    for (int way = 0; way < AW_IDS_WAYS; way++) {
+        left[way] = (int16_t)(set->until[way] - until_of(now_s));
+    }
+    return negative_of(left);
+}
+
+/* The identities that will be forgotten soonest. */
+static unsigned ways_soonest(const struct aw_ids_set *set, uint32_t now_s)
+{
+    uint16_t left[AW_IDS_WAYS], least = UINT16_MAX;
+    for (int way = 0; way < AW_IDS_WAYS; way++) {
+        uint16_t kept = set->tags[way] & AW_IDS_TAG_SIGNATURE ? UINT16_MAX : 0;
+        left[way] = (uint16_t)(set->until[way] - until_of(now_s)) | kept;
+        least = left[way] < least ? left[way] : least;
+    }
+    int16_t marks[AW_IDS_WAYS];
+    for (int way = 0; way < AW_IDS_WAYS; way++) {
+        marks[way] = left[way] == least ? -1 : 0;
+    }
+    return negative_of(marks);
 }
 
 /* Place of the key, expired or not. */
@@ -45,12 +97,9 @@ static struct place place_of(const struct whereabouts *where)
 {
     for (int i = 0; i < 2; i++) {
         struct aw_ids_set *set = where->sets[i];
-        if (!has_tag(set, where->tag)) {
-            continue;
-        }
-        for (int way = 0; way < AW_IDS_WAYS; way++) {
-            if (set->tags[way] == where->tag && set->entries[way].hash[0] == where->hash[0] &&
-                set->entries[way].hash[1] == where->hash[1]) {
+        for (unsigned left = ways_of_tag(set, where->tag); left != 0; left &= left - 1) {
+            int way = __builtin_ctz(left);
+            if (memcmp(set->ways[way].hash, where->hash, sizeof(where->hash)) == 0) {
                 return (struct place){set, way};
             }
         }
@@ -64,46 +113,61 @@ const struct aw_ids_entry *aw_ids_find(const struct aw_state *state,
 {
     struct whereabouts where = whereabouts_of(state, key, kind);
     struct place at = place_of(&where);
-    if (at.set == NULL || at.set->expires_s[at.way] < now_s) {
+    if (at.set == NULL || at.set->ways[at.way].expires_s < now_s) {
         return NULL;
     }
-    memcpy(entry->alert_id, at.set->entries[at.way].alert_id, AW_ID_LEN);
-    entry->seq = at.set->seqs[at.way];
+    memcpy(entry->alert_id, at.set->ways[at.way].alert_id, AW_ID_LEN);
+    entry->seq = at.set->ways[at.way].seq;
     return entry;
 }
 
 /* Two for a way that is free or expired, one for an identity, which may go sooner or later, none for a signature.
- * Which identities may go now would spread the keys no better, and needs two more cache lines. */
-static uint32_t room_of(const struct aw_ids_set *set, uint32_t now_s)
+ * Which identities may go now would spread the keys no better, and needs more cache lines. */
+static uint16_t room_of(const struct aw_ids_set *set, uint32_t now_s)
 {
-    uint32_t room = 0;
+    uint16_t room = 0;
     for (int way = 0; way < AW_IDS_WAYS; way++) { /* vector instructions, as above */
-        uint32_t is_identity = ~set->tags[way] & AW_IDS_TAG_SIGNATURE;
-        uint32_t room_of_entry = set->expires_s[way] < now_s ? 2 : is_identity;
-        room += set->tags[way] == 0 ? 2 : room_of_entry;
+        uint16_t is_identity = ~set->tags[way] & AW_IDS_TAG_SIGNATURE;
+        bool lapsed = (int16_t)(set->until[way] - until_of(now_s)) < 0;
+        room += set->tags[way] == 0 || lapsed ? 2 : is_identity;
     }
     return room;
 }
 
-/* Cheapest loss first: a way that is free or expired, the oldest released identity. Not `taken`, which may be NULL. */
-static struct place place_in(struct aw_ids_set *set, uint32_t now_s, uint64_t head_seq,
-                             const struct aw_ids_place *taken)
+/* Of these ways one that has expired, or else the oldest released identity. */
+static struct place cheapest_of(struct aw_ids_set *set, unsigned ways, uint32_t now_s,
+                                uint64_t head_seq)
 {
     struct place best = {0};
     uint64_t best_seq = head_seq;
-    for (int way = 0; way < AW_IDS_WAYS; way++) {
-        if (taken != NULL && set == taken->set && way == taken->way) {
-            continue;
-        }
-        if (set->tags[way] == 0 || set->expires_s[way] < now_s) {
+    for (; ways != 0; ways &= ways - 1) {
+        int way = __builtin_ctz(ways);
+        if (set->ways[way].expires_s < now_s) {
             return (struct place){set, way};
         }
-        if (!(set->tags[way] & AW_IDS_TAG_SIGNATURE) && set->seqs[way] < best_seq) {
+        if (!(set->tags[way] & AW_IDS_TAG_SIGNATURE) && set->ways[way].seq < best_seq) {
             best = (struct place){set, way};
-            best_seq = set->seqs[way];
+            best_seq = set->ways[way].seq;
         }
     }
     return best;
+}
+
+/* Cheapest loss first: a way that is free, one that has expired, the released identity that would be forgotten soonest.
+ * Not `taken`, which may be NULL. */
+static struct place place_in(struct aw_ids_set *set, uint32_t now_s, uint64_t head_seq,
+                             const struct aw_ids_place *taken)
+{
+    unsigned ways = taken != NULL && set == taken->set ? ALL_WAYS & ~(1u << taken->way) : ALL_WAYS;
+    unsigned unused = ways_of_tag(set, 0) & ways;
+    if (unused != 0) {
+        return (struct place){set, __builtin_ctz(unused)};
+    }
+    struct place place = cheapest_of(set, ways_lapsed(set, now_s) & ways, now_s, head_seq);
+    if (place.set == NULL) {
+        place = cheapest_of(set, ways_soonest(set, now_s) & ways, now_s, head_seq);
+    }
+    return place.set != NULL ? place : cheapest_of(set, ways, now_s, head_seq);
 }
 
 /* The key's own place, or one in the set with more room, or one in the other set. */
@@ -125,6 +189,11 @@ static struct aw_ids_place reserve(const struct aw_state *state, const uint8_t k
 {
     struct whereabouts where = whereabouts_of(state, key, kind);
     struct place place = choose_place(&where, now_s, head_seq, taken);
+    if (place.set != NULL) { /* it will be written, and may reach into a second cache line */
+        const struct aw_ids_way *way = &place.set->ways[place.way];
+        __builtin_prefetch(way, 1);
+        __builtin_prefetch((const uint8_t *)(way + 1) - 1, 1);
+    }
     return (struct aw_ids_place){.set = place.set,
                                  .way = place.way,
                                  .tag = where.tag,
@@ -154,15 +223,17 @@ void aw_ids_store(const struct aw_ids_place *place, const uint8_t alert_id[AW_ID
 {
     struct aw_ids_set *set = place->set;
     /* Killed anywhere in here, the way is free or whole: the stores must stay in this order. */
-    volatile uint32_t *tag = &set->tags[place->way];
+    volatile uint16_t *tag = &set->tags[place->way];
     AW_CRASH("ids.put.before_clear");
     *tag = 0;
     atomic_signal_fence(memory_order_seq_cst);
     AW_CRASH("ids.put.after_clear");
-    set->expires_s[place->way] = expires_s;
-    set->seqs[place->way] = seq;
-    memcpy(set->entries[place->way].hash, place->hash, sizeof(place->hash));
-    memcpy(set->entries[place->way].alert_id, alert_id, AW_ID_LEN);
+    set->until[place->way] = until_of(expires_s);
+    struct aw_ids_way *way = &set->ways[place->way];
+    memcpy(way->hash, place->hash, sizeof(way->hash));
+    memcpy(way->alert_id, alert_id, AW_ID_LEN);
+    way->seq = seq;
+    way->expires_s = expires_s;
     atomic_signal_fence(memory_order_seq_cst);
     AW_CRASH("ids.put.before_tag");
     *tag = place->tag;
@@ -185,12 +256,8 @@ void aw_ids_prefetch(const struct aw_state *state, const uint8_t key[AW_SHA256_L
 {
     struct aw_ids_set *sets[2];
     aw_ids_sets_of(state, key, sets);
-    for (int i = 0; i < 2; i++) {
-        const uint8_t *end = (const uint8_t *)sets[i]->entries;
-        for (const uint8_t *line = (const uint8_t *)sets[i]; line < end; line += AW_CACHE_LINE) {
-            __builtin_prefetch(line);
-        }
-    }
+    __builtin_prefetch(sets[0]);
+    __builtin_prefetch(sets[1]);
 }
 
 void aw_ids_fill(const struct aw_state *state, uint64_t *used, uint64_t *total)
@@ -199,7 +266,7 @@ void aw_ids_fill(const struct aw_state *state, uint64_t *used, uint64_t *total)
     uint32_t step = state->set_count / sample;
     uint64_t taken = 0;
     for (uint32_t i = 0; i < sample; i++) {
-        const volatile uint32_t *tags = state->sets[(uint64_t)i * step].tags;
+        const volatile uint16_t *tags = state->sets[(uint64_t)i * step].tags;
         for (int way = 0; way < AW_IDS_WAYS; way++) {
             taken += tags[way] != 0;
         }

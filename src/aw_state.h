@@ -61,7 +61,7 @@ const struct aw_ids_entry *aw_ids_find(const struct aw_state *state,
 struct aw_ids_place {
     struct aw_ids_set *set; /* NULL = nowhere */
     int way;
-    uint32_t tag;
+    uint16_t tag;
     uint64_t hash[2];
 };
 /* Finds places for the identity, [0], and the signature, [1] (each may be NULL); false = not for both. A key may lie in

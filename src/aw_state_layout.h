@@ -9,7 +9,7 @@
 #include "aw_state.h"
 
 #define AW_STATE_MAGIC   0x3165746174735741ull /* "AWstate1" */
-#define AW_STATE_VERSION 2
+#define AW_STATE_VERSION 3
 #define AW_STATE_PAGE    4096u
 
 struct aw_state_header {
@@ -25,20 +25,24 @@ struct aw_state_header {
     uint64_t mix; /* random, odd: a sender cannot choose the set of its keys */
 };
 
-/* A tag is 31 bits of the key above one bit for its kind. Tags, expiries and seqs of a set fill four
- * cache lines, so judging a set touches no entry but the one that is found or stored. */
+/* The first cache line of a set tells of each way which key may be there, of which kind, and until when: judging a set
+ * touches nothing else but the way that is found or taken. A tag is 15 bits of the key above one bit for its kind;
+ * `until` is the expiry in units of 32 s, modulo 2^16: no expiry lies 12 days ahead. */
 #define AW_IDS_TAG_SIGNATURE 1u
+#define AW_IDS_UNTIL_S       32u
 
 struct aw_ids_set {
-    alignas(AW_CACHE_LINE) uint32_t tags[AW_IDS_WAYS]; /* 0 = free; stored last */
-    uint32_t expires_s[AW_IDS_WAYS];
-    uint64_t seqs[AW_IDS_WAYS];
-    struct {
+    alignas(AW_CACHE_LINE) uint16_t tags[AW_IDS_WAYS]; /* 0 = free; stored last */
+    uint16_t until[AW_IDS_WAYS];
+    struct aw_ids_way {
         uint64_t hash[2]; /* first 128 bits of the SHA-256 key */
         uint8_t alert_id[AW_ID_LEN];
-    } entries[AW_IDS_WAYS];
+        uint64_t seq;
+        uint32_t expires_s;
+        uint32_t reserved;
+    } ways[AW_IDS_WAYS];
 };
-_Static_assert(sizeof(struct aw_ids_set) == 12 * AW_CACHE_LINE, "no padding, whole cache lines");
+_Static_assert(sizeof(struct aw_ids_set) == 13 * AW_CACHE_LINE, "no padding, whole cache lines");
 
 /* The two sets in which a key may be: different ones, drawn from different halves of the key. */
 static inline void aw_ids_sets_of(const struct aw_state *state, const uint8_t key[AW_SHA256_LEN],

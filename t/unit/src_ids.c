@@ -9,6 +9,7 @@
 
 static struct aw_queue queue;
 static struct aw_state state;
+static uint32_t clock_s;
 
 static int setup(void **unused)
 {
@@ -16,6 +17,7 @@ static int setup(void **unused)
         return -1;
     }
     kit_open(&queue, AW_QUEUE_SIZE_MIN, AW_FILE_CREATE);
+    clock_s = NOW;
     return 0;
 }
 
@@ -55,7 +57,7 @@ static bool put(uint64_t n, enum aw_key_kind kind, uint64_t seq, uint32_t expire
     uint8_t key[AW_SHA256_LEN], alert_id[AW_ID_LEN] = {0};
     key_of(n, key);
     memcpy(alert_id, &n, sizeof(n));
-    return aw_ids_put(&state, key, kind, alert_id, seq, expires_s, NOW, head_seq);
+    return aw_ids_put(&state, key, kind, alert_id, seq, expires_s, clock_s, head_seq);
 }
 
 static const struct aw_ids_entry *find(uint64_t n, enum aw_key_kind kind, uint32_t now_s)
@@ -232,6 +234,49 @@ static void what_may_be_evicted(void **unused)
     assert_non_null(find(n[PAIR - 3], AW_KEY_IDENTITY, NOW));
     for (size_t i = 0; i < 4; i++) { /* signatures stay until they expire */
         assert_non_null(find(n[i], AW_KEY_SIGNATURE, NOW));
+    }
+}
+
+/* Of the released identities the one that would be forgotten soonest goes; among those of half a minute, the oldest. */
+static void soonest_first(void **unused)
+{
+    (void)unused;
+    uint64_t n[PAIR + 3];
+    open_state(1024, AW_FILE_CREATE);
+    numbers_of_one_pair(n, AW_COUNT(n));
+    for (uint32_t i = 0; i < PAIR; i++) {
+        uint32_t expires_s = i == 6 ? NOW + 300 : i == 8 || i == 10 ? NOW + 900 : NOW + 86400 + i;
+        assert_true(put(n[i], AW_KEY_IDENTITY, i == 8 ? 200 : 100 + i, expires_s, 0));
+    }
+    assert_true(put(n[PAIR], AW_KEY_IDENTITY, 300, NOW + 86400, 250));
+    assert_null(find(n[6], AW_KEY_IDENTITY, NOW));
+    assert_true(put(n[PAIR + 1], AW_KEY_IDENTITY, 301, NOW + 86400, 250));
+    assert_null(find(n[10], AW_KEY_IDENTITY, NOW));
+    /* 8 would be next, but its record is not released */
+    assert_true(put(n[PAIR + 2], AW_KEY_IDENTITY, 302, NOW + 86400, 200));
+    assert_non_null(find(n[8], AW_KEY_IDENTITY, NOW));
+    assert_null(find(n[0], AW_KEY_IDENTITY, NOW));
+}
+
+/* What the short form of an expiry says of a clock that is weeks off is not believed. */
+static void weeks_off(void **unused)
+{
+    (void)unused;
+    const uint32_t week_s = 7 * 86400;
+    uint64_t n[PAIR + 1];
+    open_state(1024, AW_FILE_CREATE);
+    numbers_of_one_pair(n, AW_COUNT(n));
+    for (size_t i = 0; i < PAIR; i++) {
+        assert_true(put(n[i], i % 3 ? AW_KEY_IDENTITY : AW_KEY_SIGNATURE, 10, NOW + week_s, 10));
+    }
+    for (; clock_s > NOW - 8 * week_s; clock_s -= week_s) {
+        assert_false(put(n[PAIR], AW_KEY_IDENTITY, 11, NOW, 10));
+    }
+    for (size_t i = 0; i < PAIR; i++) {
+        assert_non_null(find(n[i], i % 3 ? AW_KEY_IDENTITY : AW_KEY_SIGNATURE, NOW));
+    }
+    for (clock_s = NOW + 2 * week_s; clock_s < NOW + 9 * week_s; clock_s += week_s) {
+        assert_true(put(n[PAIR], AW_KEY_SIGNATURE, 12, clock_s, 10)); /* all have expired */
     }
 }
 
@@ -442,6 +487,7 @@ int main(void)
         WITH_QUEUE(expired_is_a_place),    WITH_QUEUE(random_against_a_model),
         WITH_QUEUE(sampled_fill),          WITH_QUEUE(a_key_is_there_once),
         WITH_QUEUE(full_to_four_fifths),   WITH_QUEUE(steady_at_three_quarters),
+        WITH_QUEUE(soonest_first),         WITH_QUEUE(weeks_off),
 #ifdef AW_CRASH_POINTS
         WITH_QUEUE(killed_in_put),         WITH_QUEUE(killed_in_making),
 #endif

@@ -222,7 +222,8 @@ static void ids_full(void **unused)
     for (uint32_t set = 0; set < state.set_count; set++) {
         for (int way = 0; way < AW_IDS_WAYS; way++) {
             state.sets[set].tags[way] = AW_IDS_TAG_SIGNATURE;
-            state.sets[set].expires_s[way] = NOW + 100;
+            state.sets[set].until[way] = (uint16_t)((NOW + 100) / AW_IDS_UNTIL_S);
+            state.sets[set].ways[way].expires_s = NOW + 100;
         }
     }
     uint64_t tail = aw_queue_tail(&queue);
