@@ -100,23 +100,22 @@ void aw_id_make(uint8_t id[AW_ID_LEN], uint64_t now_ms)
     memcpy(id + sizeof(high), &low, sizeof(low));
 }
 
-/* Bytes of the id before which a hyphen stands. */
-static bool hyphen_before(int byte)
-{
-    return byte == 4 || byte == 6 || byte == 8 || byte == 10;
-}
+/* 8 digits, four times a hyphen and 4 digits, 8 digits: bytes 4 to 11 are those between. */
+#define QUADS          4
+#define QUAD_HYPHEN(i) (8 + 5 * (i))
 
 void aw_id_format(const uint8_t id[AW_ID_LEN], char *text)
 {
-    static const char digits[] = "0123456789abcdef";
-    for (int i = 0; i < AW_ID_LEN; i++) {
-        if (hyphen_before(i)) {
-            *text++ = '-';
-        }
-        *text++ = digits[id[i] >> 4];
-        *text++ = digits[id[i] & 15];
+    char quads[4 * QUADS];
+    aw_hex_write4(id, text);
+    aw_hex_write4(id + 4, quads);
+    aw_hex_write4(id + 8, quads + 8);
+    aw_hex_write4(id + 12, text + QUAD_HYPHEN(QUADS));
+    for (int i = 0; i < QUADS; i++) {
+        text[QUAD_HYPHEN(i)] = '-';
+        memcpy(text + QUAD_HYPHEN(i) + 1, quads + 4 * i, 4);
     }
-    *text = '\0';
+    text[AW_ID_TEXT] = '\0';
 }
 
 bool aw_id_parse(const char *text, size_t len, uint8_t id[AW_ID_LEN])
@@ -124,17 +123,16 @@ bool aw_id_parse(const char *text, size_t len, uint8_t id[AW_ID_LEN])
     if (len != AW_ID_TEXT) {
         return false;
     }
-    for (int i = 0; i < AW_ID_LEN; i++) {
-        if (hyphen_before(i) && *text++ != '-') {
+    char quads[4 * QUADS];
+    for (int i = 0; i < QUADS; i++) {
+        if (text[QUAD_HYPHEN(i)] != '-') {
             return false;
         }
-        int high = aw_hex_value(text[0]);
-        int low = aw_hex_value(text[1]);
-        if (high < 0 || low < 0) {
-            return false;
-        }
-        id[i] = (uint8_t)(high << 4 | low);
-        text += 2;
+        memcpy(quads + 4 * i, text + QUAD_HYPHEN(i) + 1, 4);
     }
-    return true;
+    uint64_t bad = aw_hex_read4(text, id);
+    bad |= aw_hex_read4(quads, id + 4);
+    bad |= aw_hex_read4(quads + 8, id + 8);
+    bad |= aw_hex_read4(text + QUAD_HYPHEN(QUADS), id + 12);
+    return bad == 0;
 }

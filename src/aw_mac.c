@@ -108,14 +108,11 @@ bool aw_mac_parse_signature(const char *text, size_t len, uint8_t out[AW_SHA256_
         return false;
     }
     text += PREFIX_LEN;
-    int bad = 0; /* negative as soon as one digit is */
-    for (size_t i = 0; i < AW_SHA256_LEN; i++) {
-        int high = aw_hex_value(text[2 * i]);
-        int low = aw_hex_value(text[2 * i + 1]);
-        bad |= high | low;
-        out[i] = (uint8_t)(high * 16 + low);
+    uint64_t bad = 0;
+    for (size_t i = 0; i < AW_SHA256_LEN; i += 4) {
+        bad |= aw_hex_read4(text + 2 * i, out + i);
     }
-    return bad >= 0;
+    return bad == 0;
 }
 
 bool aw_mac_parse_timestamp(const char *text, size_t len, uint64_t *out_s)
