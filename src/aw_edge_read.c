@@ -44,18 +44,6 @@ static bool is_untouched(const struct aw_edge *edge, uint64_t generation)
 
 /* --- keys --- */
 
-/* In a time that does not depend on where they differ. */
-static bool is_same_hash(const uint8_t a[AW_SHA256_LEN], const uint8_t b[AW_SHA256_LEN])
-{
-    uint64_t x[AW_SHA256_LEN / 8], y[AW_SHA256_LEN / 8], differ = 0;
-    memcpy(x, a, sizeof(x));
-    memcpy(y, b, sizeof(y));
-    for (size_t i = 0; i < AW_COUNT(x); i++) {
-        differ |= x[i] ^ y[i];
-    }
-    return differ == 0;
-}
-
 /* OK, NO_KEY, or NOT_READY on damage. */
 static enum aw_edge_rc find_key(const struct view *view, const struct aw_edge_buffer_head *head,
                                 const uint8_t sha256[AW_SHA256_LEN], struct aw_edge_key *out)
@@ -69,7 +57,7 @@ static enum aw_edge_rc find_key(const struct view *view, const struct aw_edge_bu
         if (!out->used) {
             return AW_EDGE_NO_KEY;
         }
-        if (is_same_hash(out->sha256, sha256)) {
+        if (aw_mac_same(out->sha256, sha256)) {
             return AW_EDGE_OK;
         }
     }

@@ -31,6 +31,8 @@ void aw_mac_value(struct aw_mac *mac, const struct aw_mac_key *key, uint8_t out[
 /* Constant-time comparison with the 32 bytes that the sender claims. */
 AW_MUST_CHECK bool aw_mac_finish(struct aw_mac *mac, const struct aw_mac_key *key,
                                  const uint8_t claimed[AW_SHA256_LEN]);
+/* Compares two hashes in a time that does not depend on where they differ. */
+AW_MUST_CHECK bool aw_mac_same(const uint8_t a[AW_SHA256_LEN], const uint8_t b[AW_SHA256_LEN]);
 
 /* `sha256=` in lower case and 64 hex digits of either case, nothing else. */
 AW_MUST_CHECK bool aw_mac_parse_signature(const char *text, size_t len, uint8_t out[AW_SHA256_LEN]);

@@ -126,6 +126,21 @@ static void equals_hmac(void **state)
     }
 }
 
+static void hashes_differ_in_any_bit(void **state)
+{
+    (void)state;
+    uint8_t a[32], b[32];
+    for (size_t i = 0; i < sizeof(a); i++) {
+        a[i] = b[i] = (uint8_t)(i * 77 + 5);
+    }
+    assert_true(aw_mac_same(a, b));
+    for (size_t bit = 0; bit < 8 * sizeof(a); bit++) {
+        b[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        assert_false(aw_mac_same(a, b));
+        b[bit / 8] = a[bit / 8];
+    }
+}
+
 static void no_keys(void **state)
 {
     (void)state;
@@ -278,6 +293,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vectors),
         cmocka_unit_test(equals_hmac),
+        cmocka_unit_test(hashes_differ_in_any_bit),
         cmocka_unit_test(no_keys),
         cmocka_unit_test(timestamps),
         cmocka_unit_test(signatures),
