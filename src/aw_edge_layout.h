@@ -132,6 +132,8 @@ static inline uint8_t *aw_edge_buffer(const struct aw_edge *edge, uint64_t gener
 static inline void aw_edge_load(void *to, const uint8_t *from, size_t size)
 {
     const _Atomic uint64_t *words = (const _Atomic uint64_t *)from;
+/* Nearly every object is made of whole cache lines. */
+#pragma GCC unroll 8
     for (size_t i = 0; i < size / 8; i++) {
         uint64_t word = atomic_load_explicit(&words[i], memory_order_acquire);
         memcpy((uint8_t *)to + 8 * i, &word, 8);
