@@ -80,6 +80,7 @@ static void hash_rest(SHA256_CTX *sha, size_t before, uint8_t *rest, size_t len,
     rest[len] = 0x80;
     memcpy(rest + padded - LENGTH_LEN, &bits, LENGTH_LEN);
     SHA256_Update(sha, rest, padded);
+#pragma GCC unroll 8
     for (size_t i = 0; i < AW_COUNT(sha->h); i++) {
         uint32_t word = htobe32(sha->h[i]);
         memcpy(out + i * sizeof(word), &word, sizeof(word));
