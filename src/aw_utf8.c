@@ -4,6 +4,7 @@
 
 #define LOW_BITS  0x0101010101010101ull
 #define HIGH_BITS 0x8080808080808080ull
+#define WINDOW    64 /* bytes that are looked at together */
 
 /* Lead bytes from 0xc2 on: how many bytes follow, and the range of the first of them (RFC 3629,
  * section 4). */
@@ -44,6 +45,7 @@ static size_t character_len(const uint8_t *text, size_t len)
 static inline bool is_plain(const uint8_t *text, size_t words)
 {
     uint64_t marks = 0;
+#pragma GCC unroll 4 /* a window becomes four vectors without a loop */
     for (size_t i = 0; i < words; i++) {
         uint64_t word;
         memcpy(&word, text + i * sizeof(word), sizeof(word));
@@ -55,20 +57,29 @@ static inline bool is_plain(const uint8_t *text, size_t words)
 
 bool aw_utf8_check(const char *text, size_t len, size_t *characters)
 {
-    const uint8_t *at = (const uint8_t *)text;
-    size_t count = 0;
-    while (len > 0) {
-        size_t step = len >= 32 && is_plain(at, 4) ? 32 : len >= 8 && is_plain(at, 1) ? 8 : 0;
-        count += step;
-        if (step == 0) {
-            step = character_len(at, len);
-            count++;
+    const uint8_t *at = (const uint8_t *)text, *end = at + len;
+    size_t count = len; /* less the bytes that follow another one in a character */
+    while (at < end) {
+        if (len >= WINDOW) {
+            /* The last window ends with the text, over bytes that were seen before. */
+            const uint8_t *window = end - at >= WINDOW ? at : end - WINDOW;
+            if (is_plain(window, WINDOW / 8)) {
+                at = window + WINDOW;
+                continue;
+            }
         }
-        if (step == 0) {
-            return false;
+        while (end - at >= 8 && is_plain(at, 1)) {
+            at += 8;
         }
-        at += step;
-        len -= step;
+        size_t step = 1;
+        while (at < end && step == 1) { /* past the next character of several bytes */
+            step = character_len(at, (size_t)(end - at));
+            if (step == 0) {
+                return false;
+            }
+            at += step;
+            count -= step - 1;
+        }
     }
     if (characters != NULL) {
         *characters = count;

@@ -1,6 +1,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -59,10 +60,37 @@ static void utf8(void **state)
     }
 }
 
+/* In texts around the length that is looked at together, at every place. */
+static void utf8_of_every_length(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"\x80", "\xc0\x80", "\xe2\x82", "\xed\xa0\x80", "\xff"};
+    for (size_t len = 1; len < 200; len++) {
+        for (size_t at = 0; at < len; at++) {
+            char *bytes = malloc(len); /* exactly: a sanitizer sees every byte too far */
+            size_t count = 0;
+            memset(bytes, 'a', len);
+            bytes[at] = '\0';
+            assert_false(aw_utf8_check(bytes, len, NULL));
+            bytes[at] = 'a';
+            for (size_t i = 0; i < AW_COUNT(bad) && at + strlen(bad[i]) <= len; i++) {
+                memcpy(bytes + at, bad[i], strlen(bad[i]));
+                assert_false(aw_utf8_check(bytes, len, NULL));
+                memset(bytes, 'a', len);
+            }
+            memcpy(bytes + at, "\xf0\x9f\x98\x80", at + 4 <= len ? 4 : 0);
+            assert_true(aw_utf8_check(bytes, len, &count));
+            assert_int_equal(count, at + 4 <= len ? len - 3 : len);
+            free(bytes);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(utf8),
+        cmocka_unit_test(utf8_of_every_length),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);
