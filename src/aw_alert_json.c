@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "aw_crc.h"
 #include "aw_json_scan.h"
 
 #define DEPTH_MAX     32
@@ -43,22 +42,16 @@ static const struct {
 #undef FIELD
 };
 
-struct member {
-    struct aw_slice name;
-    uint32_t hash;
-};
-
 struct reader {
     struct aw_json_scan scan;
     const struct aw_json_memory *memory;
 
     unsigned depth;
-    unsigned members;   /* seen in the whole body */
-    unsigned open;      /* of them, those of objects that are not closed yet: members_of[] */
-    bool given[FIELDS]; /* and it is a string */
-    struct aw_slice value[FIELDS];
+    unsigned members; /* seen in the whole body */
+    unsigned open;    /* of them, those of objects that are not closed yet: members_of[] */
+    struct aw_slice value[FIELDS]; /* ptr NULL = not given, or no string */
 
-    struct member members_of[MEMBERS_MAX];
+    struct aw_slice members_of[MEMBERS_MAX];
 };
 
 static bool refuse(struct reader *reader, const char *problem)
@@ -66,36 +59,51 @@ static bool refuse(struct reader *reader, const char *problem)
     return aw_json_refuse(&reader->scan, problem);
 }
 
-/* The text as it stays: in the body, or decoded into memory of the caller. */
-static bool keep(struct reader *reader, const struct aw_json_text *text, struct aw_slice *slice)
+static struct aw_slice decode(struct reader *reader, struct aw_json_text text)
 {
-    *slice = (struct aw_slice){(const char *)text->raw, text->len};
-    if (!text->escaped) {
-        return true;
-    }
-    char *copy = reader->memory->alloc(reader->memory->ctx, text->len);
+    char *copy = reader->memory->alloc(reader->memory->ctx, text.len);
     if (copy == NULL) {
-        return refuse(reader, "out of memory");
+        refuse(reader, "out of memory");
+        return (struct aw_slice){NULL, 0};
     }
-    *slice = (struct aw_slice){copy, aw_json_unescape(text, copy)};
-    return true;
+    return (struct aw_slice){copy, aw_json_unescape(text, copy)};
 }
 
-static int field_of(struct aw_slice name)
+/* The text as it stays: in the body, or decoded into memory of the caller. ptr NULL = refused. */
+static inline struct aw_slice keep(struct reader *reader, struct aw_json_text text)
 {
-    int field = 0;
-    while (field < FIELDS && (fields[field].name_len != name.len ||
-                              memcmp(fields[field].name, name.ptr, name.len) != 0)) {
-        field++;
+    return text.escaped ? decode(reader, text)
+                        : (struct aw_slice){(const char *)text.raw, text.len};
+}
+
+/* Where the field of this name is kept, NULL = there is no such field. */
+static inline struct aw_slice *place_of(struct reader *reader, struct aw_slice name)
+{
+#pragma GCC unroll 8 /* so each name is compared as a constant, without a call */
+    for (int i = 0; i < FIELDS; i++) {
+        if (name.len == fields[i].name_len &&
+            memcmp(name.ptr, fields[i].name, fields[i].name_len) == 0) {
+            return &reader->value[i];
+        }
     }
-    return field;
+    return NULL;
+}
+
+/* The last bytes first: there most names of one length differ, and need no call. */
+static inline bool is_same(struct aw_slice a, struct aw_slice b)
+{
+    return a.len == b.len && (a.len == 0 || (a.ptr[a.len - 1] == b.ptr[a.len - 1] &&
+                                             memcmp(a.ptr, b.ptr, a.len) == 0));
 }
 
 /* `first`: where the members of this object begin. */
 static bool read_name(struct reader *reader, unsigned first, struct aw_slice *name)
 {
-    struct aw_json_text text;
-    if (!aw_json_string(&reader->scan, &text) || !keep(reader, &text, name)) {
+    if (!aw_json_expect(&reader->scan, '"')) {
+        return false;
+    }
+    *name = keep(reader, aw_json_string(&reader->scan));
+    if (name->ptr == NULL) {
         return false;
     }
     if (name->len > KEY_MAX) {
@@ -104,51 +112,51 @@ static bool read_name(struct reader *reader, unsigned first, struct aw_slice *na
     if (++reader->members > MEMBERS_MAX) {
         return refuse(reader, "the body has more than " TEXT(MEMBERS_MAX) " members");
     }
-    uint32_t hash = aw_crc32c(0, name->ptr, name->len);
-    for (unsigned i = first; i < reader->open; i++) {
-        const struct member *other = &reader->members_of[i];
-        if (other->hash == hash && other->name.len == name->len &&
-            memcmp(other->name.ptr, name->ptr, name->len) == 0) {
+    struct aw_slice *end = reader->members_of + reader->open++;
+    for (const struct aw_slice *other = reader->members_of + first; other < end; other++) {
+        if (is_same(*other, *name)) {
             return refuse(reader, "a member name appears twice in one object");
         }
     }
-    reader->members_of[reader->open++] = (struct member){*name, hash};
+    *end = *name;
     return true;
 }
 
-static bool read_string(struct reader *reader, int field)
+static inline bool read_string(struct reader *reader, struct aw_slice *place)
 {
-    struct aw_json_text text;
-    if (!aw_json_string(&reader->scan, &text)) {
+    struct aw_json_text text = aw_json_string(&reader->scan);
+    if (text.raw == NULL) {
         return false;
     }
     if (text.len > STRING_MAX) {
         return refuse(reader, "a string is longer than " TEXT(STRING_MAX) " bytes");
     }
-    if (field == FIELDS) {
+    if (place == NULL) {
         return true;
     }
-    reader->given[field] = true;
-    return keep(reader, &text, &reader->value[field]);
+    *place = keep(reader, text);
+    return place->ptr != NULL;
 }
 
 static bool read_scalar(struct reader *reader)
 {
-    size_t len;
-    return aw_json_scalar(&reader->scan, &len) &&
-           (len <= NUMBER_MAX ||
-            refuse(reader, "a number is longer than " TEXT(NUMBER_MAX) " characters"));
+    size_t len = aw_json_scalar(&reader->scan);
+    if (len > NUMBER_MAX) {
+        return refuse(reader, "a number is longer than " TEXT(NUMBER_MAX) " characters");
+    }
+    return len > 0;
 }
 
 static bool read_object(struct reader *reader);
 static bool read_list(struct reader *reader);
 
-/* field: the one whose value it is, FIELDS = of none that we know. */
-static bool read_value(struct reader *reader, int field)
+/* place: where it is kept if it is a string, NULL = nowhere. */
+static inline bool read_value(struct reader *reader, struct aw_slice *place)
 {
     switch (aw_json_peek(&reader->scan)) {
     case '"':
-        return read_string(reader, field);
+        reader->scan.at++;
+        return read_string(reader, place);
     case '{':
         return read_object(reader);
     case '[':
@@ -174,8 +182,11 @@ static bool enter(struct reader *reader, char close, bool *more)
 static bool leave_or_go_on(struct reader *reader, char close, bool *more)
 {
     *more = aw_json_take(&reader->scan, ',');
-    reader->depth -= !*more;
-    return *more || aw_json_expect(&reader->scan, close);
+    if (*more) {
+        return true;
+    }
+    reader->depth--;
+    return aw_json_expect(&reader->scan, close);
 }
 
 static bool read_list(struct reader *reader)
@@ -183,7 +194,7 @@ static bool read_list(struct reader *reader)
     bool more = false;
     bool ok = enter(reader, ']', &more);
     while (ok && more) {
-        ok = read_value(reader, FIELDS) && leave_or_go_on(reader, ']', &more);
+        ok = read_value(reader, NULL) && leave_or_go_on(reader, ']', &more);
     }
     return ok;
 }
@@ -192,7 +203,7 @@ static bool read_member(struct reader *reader, unsigned first)
 {
     struct aw_slice name;
     return read_name(reader, first, &name) && aw_json_expect(&reader->scan, ':') &&
-           read_value(reader, reader->depth == 1 ? field_of(name) : FIELDS);
+           read_value(reader, reader->depth == 1 ? place_of(reader, name) : NULL);
 }
 
 static bool read_object(struct reader *reader)
@@ -235,8 +246,10 @@ static bool length_is_allowed(enum alert_field field, struct aw_slice value)
 static bool read_severity(struct aw_slice value, enum aw_severity *out)
 {
     for (int i = 0; i < AW_SEVERITIES; i++) {
-        if (strlen(aw_severity_names[i]) == value.len &&
-            memcmp(aw_severity_names[i], value.ptr, value.len) == 0) {
+        const char *name = aw_severity_names[i];
+        /* `value` is not empty and holds no NUL. */
+        if (*name == *value.ptr && strncmp(name, value.ptr, value.len) == 0 &&
+            name[value.len] == '\0') {
             *out = (enum aw_severity)i;
             return true;
         }
@@ -257,8 +270,10 @@ enum aw_json_verdict aw_alert_json_parse(const uint8_t *body, size_t len,
         *problem = (struct aw_json_problem){"", reader.scan.problem};
         return AW_JSON_MALFORMED;
     }
+#pragma GCC unroll 8 /* so the limits are constants */
     for (int i = 0; i < FIELDS; i++) {
-        if (!reader.given[i] || !length_is_allowed((enum alert_field)i, reader.value[i]) ||
+        if (reader.value[i].ptr == NULL ||
+            !length_is_allowed((enum alert_field)i, reader.value[i]) ||
             (i == SEVERITY && !read_severity(reader.value[i], &out->severity))) {
             *problem = (struct aw_json_problem){fields[i].name, fields[i].allowed};
             return AW_JSON_INVALID;

@@ -4,7 +4,7 @@
  * bytes; NUL, duplicate members of an object, invalid UTF-8 (overlong, surrogates, beyond U+10FFFF)
  * and halves of surrogate pairs are refused. Unknown members are accepted and ignored: they stay in
  * the raw body. Used by the module to judge and by the worker to read: same code, same verdict.
- * Threads: pure; 7 KiB of stack; the rest from the caller's allocator, whose it stays. */
+ * Threads: pure; 5 KiB of stack; the rest from the caller's allocator, whose it stays. */
 #ifndef AW_ALERT_JSON_H
 #define AW_ALERT_JSON_H
 

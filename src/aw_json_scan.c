@@ -1,13 +1,8 @@
 #include "aw_json_scan.h"
 
 #include <string.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 #include "aw_hex.h"
-
-static const char not_json[] = "the body is not valid JSON";
 
 bool aw_json_refuse(struct aw_json_scan *scan, const char *problem)
 {
@@ -15,39 +10,14 @@ bool aw_json_refuse(struct aw_json_scan *scan, const char *problem)
     return false;
 }
 
-bool aw_json_expect(struct aw_json_scan *scan, char wanted)
+bool aw_json_refuse_syntax(struct aw_json_scan *scan)
 {
-    return aw_json_take(scan, wanted) || aw_json_refuse(scan, not_json);
+    return aw_json_refuse(scan, "the body is not valid JSON");
 }
 
 /* --- strings --- */
 
-static bool is_special(uint8_t c)
-{
-    return c < 0x20 || c == '"' || c == '\\';
-}
-
-/* The first quote, backslash or control character, or the end. */
-static const uint8_t *next_special(const uint8_t *at, const uint8_t *end)
-{
-#ifdef __SSE2__
-    const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
-    const __m128i last_control = _mm_set1_epi8(0x1f);
-    for (; end - at >= 16; at += 16) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)at);
-        __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, last_control), bytes);
-        __m128i ends = _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, slash));
-        int marks = _mm_movemask_epi8(_mm_or_si128(control, ends));
-        if (marks != 0) {
-            return at + __builtin_ctz((unsigned)marks);
-        }
-    }
-#endif
-    while (at < end && !is_special(*at)) {
-        at++;
-    }
-    return at;
-}
+const bool aw_json_is_special[256] = {[0 ... 0x1f] = true, ['"'] = true, ['\\'] = true};
 
 /* The code unit of \uXXXX, -1 = it is none. */
 static int code_unit(const uint8_t *at, const uint8_t *end)
@@ -84,7 +54,7 @@ static bool take_escape(struct aw_json_scan *scan)
     }
     int unit = code_unit(scan->at, scan->end);
     if (unit < 0) {
-        return aw_json_refuse(scan, not_json);
+        return aw_json_refuse_syntax(scan);
     }
     scan->at += 6;
     bool is_character = unit != 0 && (unit & 0xfc00) != 0xdc00;
@@ -95,28 +65,15 @@ static bool take_escape(struct aw_json_scan *scan)
     return is_character || aw_json_refuse(scan, "a \\u escape is \\u0000 or half a surrogate pair");
 }
 
-bool aw_json_string(struct aw_json_scan *scan, struct aw_json_text *text)
+bool aw_json_string_rest(struct aw_json_scan *scan)
 {
-    if (!aw_json_expect(scan, '"')) {
-        return false;
-    }
-    *text = (struct aw_json_text){.raw = scan->at};
-    for (;;) {
-        scan->at = next_special(scan->at, scan->end);
-        switch (aw_json_here(scan)) {
-        case '"':
-            text->len = (size_t)(scan->at++ - text->raw);
-            return true;
-        case '\\':
-            text->escaped = true;
-            if (!take_escape(scan)) {
-                return false;
-            }
-            break;
-        default:
-            return aw_json_refuse(scan, not_json);
+    while (aw_json_here(scan) == '\\') {
+        if (!take_escape(scan)) {
+            return false;
         }
+        scan->at = aw_json_find_special(scan->at, scan->end);
     }
+    return aw_json_here(scan) == '"' || aw_json_refuse_syntax(scan);
 }
 
 static size_t put_utf8(unsigned c, char *out)
@@ -130,9 +87,9 @@ static size_t put_utf8(unsigned c, char *out)
     return follow + 1;
 }
 
-size_t aw_json_unescape(const struct aw_json_text *text, char *out)
+size_t aw_json_unescape(struct aw_json_text text, char *out)
 {
-    const uint8_t *at = text->raw, *end = at + text->len;
+    const uint8_t *at = text.raw, *end = at + text.len;
     size_t n = 0;
     while (at < end) {
         if (*at != '\\') {
@@ -194,11 +151,10 @@ static bool take_word(struct aw_json_scan *scan, const char *word)
     return is_there;
 }
 
-bool aw_json_scalar(struct aw_json_scan *scan, size_t *len)
+size_t aw_json_scalar(struct aw_json_scan *scan)
 {
     const uint8_t *start = scan->at;
     bool good = take_word(scan, "true") || take_word(scan, "false") || take_word(scan, "null") ||
                 take_number(scan);
-    *len = (size_t)(scan->at - start);
-    return good || aw_json_refuse(scan, not_json);
+    return good || aw_json_refuse_syntax(scan) ? (size_t)(scan->at - start) : 0;
 }

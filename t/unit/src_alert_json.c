@@ -269,6 +269,8 @@ static void refuses_what_is_not_json(void **state)
         TEXT_ROW("{\"a\":1,\"a\":1}", "twice"),
         TEXT_ROW("{\"a\":1,\"\\u0061\":1}", "twice"),
         TEXT_ROW("{\"\\u0061\":1,\"a\":1}", "twice"),
+        TEXT_ROW("{\"\":1,\"\":1}", "twice"),
+        TEXT_ROW("{\"first_x\":1,\"other_x\":1,\"first_x\":1}", "twice"),
         TEXT_ROW("{\"x\":{\"b\":1,\"c\":{\"b\":2},\"b\":1}}", "twice"),
         TEXT_ROW("{\"x\":[{\"b\":1,\"b\":1}]}", "twice"),
         TEXT_ROW("{\"a\":123456789012345678901234567890123}", "number"),
@@ -294,7 +296,7 @@ static void refuses_what_is_not_json(void **state)
     }
 }
 
-/* Names may be the same in different objects. */
+/* Names may be the same in different objects, and alike in one. */
 static void duplicates_are_of_one_object(void **state)
 {
     (void)state;
@@ -302,6 +304,7 @@ static void duplicates_are_of_one_object(void **state)
     struct aw_json_problem problem;
     static const char body[] =
         "{\"x\":{\"b\":1},\"y\":{\"b\":1,\"x\":{\"b\":[{\"b\":1},{\"b\":2}]}},\"b\":0,"
+        "\"\":0,\"first_x\":0,\"other_x\":0,\"firstyx\":0,\"severitx\":0,\"massage\":0,"
         "\"asset_name\":\"a\",\"signature\":\"s\"," GOOD_REST "}";
     assert_int_equal(parse(body, sizeof(body) - 1, &out, &problem), AW_JSON_OK);
 }
