@@ -5,20 +5,14 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
+use AW::Disk;
 use AW::Stack;
 use Test::More;
 use Time::HiRes qw(sleep);
 
 my $cuts = $ENV{AW_SHORT} ? 3 : 10;
-plan skip_all => 'power cuts need root (loop mounts)' if $> != 0;
-my $home = File::Temp::tempdir('aw-XXXXXX', DIR => $ENV{AW_TEST_DIR} // '/var/tmp');
-chmod 0755, $home;
-my $mount = "$home/disk";
-mkdir $mount;
-sub run { system(@_) == 0 or die "@_ failed" }
-run("truncate -s 192M $home/image.0 && mkfs.ext4 -q -F -E lazy_itable_init=0 $home/image.0");
-run('mount', '-o', 'loop', "$home/image.0", $mount);
-END { system("umount $mount 2>/dev/null; rm -rf $home") if $home && $mount }
+my $disk = AW::Disk->new(size => '192M');
+my $mount = $disk->{path};
 mkdir "$mount/$_" for qw(queue data);
 
 my %test_build = (build => 'crash', module => "$AW::Stack::TOP/build/crash/module/ngx_http_alertwhisper_module.so");
@@ -36,14 +30,14 @@ for my $cut (1 .. $cuts) {
     kill 'STOP', $stack->nginx_pid;
     my @pids = ($stack->{worker}, $stack->nginx_pid, AW::Stack::children_of($stack->nginx_pid));
     kill 'STOP', @pids;
-    run('cp', '--sparse=always', "$home/image." . ($cut - 1), "$home/image.$cut");
+    $disk->freeze;
     kill 'KILL', @pids;
     $stack->end_worker('KILL');
     AW::Stack::wait_for('nginx is dead', sub { !grep { !AW::Stack::is_dead($_) } @pids });
     # A process of many threads counts as dead when its first thread is; the others let the files go a little later.
-    AW::Stack::wait_for('the disk is let go', sub { system("umount $mount 2>/dev/null") == 0 });
-    unlink "$home/image." . ($cut - 1), glob "$stack->{shm}/*";
-    run('mount', '-o', 'loop', "$home/image.$cut", $mount);
+    AW::Stack::wait_for('the disk is let go', sub { $disk->umount });
+    unlink glob "$stack->{shm}/*";
+    $disk->mount;
     boot($cut + 1);
     $stack->start_nginx->start_worker->ready;
 }

@@ -5,21 +5,14 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
+use AW::Disk;
 use AW::Stack;
 use Test::More;
 use Time::HiRes qw(time);
 
-$> == 0 or BAIL_OUT('full disks need root (loop mounts): run the suite as root');
-my $home = File::Temp::tempdir('aw-XXXXXX', DIR => $ENV{AW_TEST_DIR} // '/var/tmp');
-chmod 0755, $home;
-my $mount = "$home/disk";
+my $disk = AW::Disk->new(size => '160M', mkfs => ['-m', 0]);
+my $mount = $disk->{path};
 my ($stack, $large);
-mkdir $mount;
-sub run { system(@_) == 0 or die "@_ failed" }
-run("truncate -s 160M $home/image && mkfs.ext4 -q -F -m 0 $home/image");
-run('mount', '-o', 'loop', "$home/image", $mount);
-END { undef $_ for $stack, $large; system("umount $mount 2>/dev/null; rmdir $mount; rm -rf --one-file-system $home") if $home && $mount }
-
 $stack = AW::Stack->new(db_path => "$mount/aw.db")->start;
 sub readyz { return HTTP::Tiny->new(timeout => 10)->get($stack->url('/readyz')) }
 sub metric { return HTTP::Tiny->new(timeout => 10)->get($stack->url('/metrics'))->{content} =~ /^\Q$_[0]\E (\S+)$/m ? $1 : undef }
