@@ -18,9 +18,10 @@ struct whereabouts {
 };
 
 struct place {
-    struct aw_ids_set *set; /* NULL = none */
-    int way;
+    struct aw_ids_set *set;
+    int way; /* -1 = none */
 };
+static const struct place nowhere = {.way = -1};
 
 static struct whereabouts whereabouts_of(const struct aw_state *state,
                                          const uint8_t key[AW_SHA256_LEN], enum aw_key_kind kind)
@@ -104,7 +105,7 @@ static struct place place_of(const struct whereabouts *where)
             }
         }
     }
-    return (struct place){0};
+    return nowhere;
 }
 
 const struct aw_ids_entry *aw_ids_find(const struct aw_state *state,
@@ -113,7 +114,7 @@ const struct aw_ids_entry *aw_ids_find(const struct aw_state *state,
 {
     struct whereabouts where = whereabouts_of(state, key, kind);
     struct place at = place_of(&where);
-    if (at.set == NULL || at.set->ways[at.way].expires_s < now_s) {
+    if (at.way < 0 || at.set->ways[at.way].expires_s < now_s) {
         return NULL;
     }
     memcpy(entry->alert_id, at.set->ways[at.way].alert_id, AW_ID_LEN);
@@ -138,7 +139,7 @@ static uint16_t room_of(const struct aw_ids_set *set, uint32_t now_s)
 static struct place cheapest_of(struct aw_ids_set *set, unsigned ways, uint32_t now_s,
                                 uint64_t head_seq)
 {
-    struct place best = {0};
+    struct place best = nowhere;
     uint64_t best_seq = head_seq;
     for (; ways != 0; ways &= ways - 1) {
         int way = __builtin_ctz(ways);
@@ -164,10 +165,10 @@ static struct place place_in(struct aw_ids_set *set, uint32_t now_s, uint64_t he
         return (struct place){set, __builtin_ctz(unused)};
     }
     struct place place = cheapest_of(set, ways_lapsed(set, now_s) & ways, now_s, head_seq);
-    if (place.set == NULL) {
+    if (place.way < 0) {
         place = cheapest_of(set, ways_soonest(set, now_s) & ways, now_s, head_seq);
     }
-    return place.set != NULL ? place : cheapest_of(set, ways, now_s, head_seq);
+    return place.way >= 0 ? place : cheapest_of(set, ways, now_s, head_seq);
 }
 
 /* The key's own place, or one in the set with more room, or one in the other set. */
@@ -175,12 +176,12 @@ static struct place choose_place(const struct whereabouts *where, uint32_t now_s
                                  const struct aw_ids_place *taken)
 {
     struct place place = place_of(where);
-    if (place.set != NULL) {
+    if (place.way >= 0) {
         return place;
     }
     int roomier = room_of(where->sets[1], now_s) > room_of(where->sets[0], now_s);
     place = place_in(where->sets[roomier], now_s, head_seq, taken);
-    return place.set != NULL ? place : place_in(where->sets[!roomier], now_s, head_seq, taken);
+    return place.way >= 0 ? place : place_in(where->sets[!roomier], now_s, head_seq, taken);
 }
 
 static struct aw_ids_place reserve(const struct aw_state *state, const uint8_t key[AW_SHA256_LEN],
@@ -189,11 +190,13 @@ static struct aw_ids_place reserve(const struct aw_state *state, const uint8_t k
 {
     struct whereabouts where = whereabouts_of(state, key, kind);
     struct place place = choose_place(&where, now_s, head_seq, taken);
-    if (place.set != NULL) { /* it will be written, and may reach into a second cache line */
-        const struct aw_ids_way *way = &place.set->ways[place.way];
-        __builtin_prefetch(way, 1);
-        __builtin_prefetch((const uint8_t *)(way + 1) - 1, 1);
+    if (place.way < 0) {
+        return (struct aw_ids_place){.set = NULL};
     }
+    /* It will be written, and may reach into a second cache line. */
+    const struct aw_ids_way *way = &place.set->ways[place.way];
+    __builtin_prefetch(way, 1);
+    __builtin_prefetch((const uint8_t *)(way + 1) - 1, 1);
     return (struct aw_ids_place){.set = place.set,
                                  .way = place.way,
                                  .tag = where.tag,
