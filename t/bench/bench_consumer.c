@@ -13,7 +13,7 @@
 #include "worker/base/clock.h"
 #include "worker/base/thread.h"
 
-enum { BATCH = 1000, WAIT_MS = 100, MANY = 30000, WINDOW_MS = 20, LINGER_MS = 5 };
+enum { BATCH = 1000, WAIT_MS = 100, MANY = 30000, WINDOW_MS = 50, LINGER_MS = 5 };
 
 static bool input_is_closed(void)
 {
