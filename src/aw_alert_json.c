@@ -247,9 +247,7 @@ static bool read_severity(struct aw_slice value, enum aw_severity *out)
 {
     for (int i = 0; i < AW_SEVERITIES; i++) {
         const char *name = aw_severity_names[i];
-        /* `value` is not empty and holds no NUL. */
-        if (*name == *value.ptr && strncmp(name, value.ptr, value.len) == 0 &&
-            name[value.len] == '\0') {
+        if (strncmp(name, value.ptr, value.len) == 0 && name[value.len] == '\0') {
             *out = (enum aw_severity)i;
             return true;
         }

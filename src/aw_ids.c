@@ -67,12 +67,18 @@ static uint16_t until_of(uint32_t expires_s)
     return (uint16_t)(expires_s / AW_IDS_UNTIL_S);
 }
 
-/* The ways that look expired: the clock may have been set, so the way itself has to be asked. */
+/* Until a way expires, in units of AW_IDS_UNTIL_S. Negative = it looks expired: the clock may have been set, so the way
+ * itself has to be asked. */
+static int16_t left_of(const struct aw_ids_set *set, int way, uint32_t now_s)
+{
+    return (int16_t)(set->until[way] - until_of(now_s));
+}
+
 static unsigned ways_lapsed(const struct aw_ids_set *set, uint32_t now_s)
 {
     int16_t left[AW_IDS_WAYS];
     for (int way = 0; way < AW_IDS_WAYS; way++) {
-        left[way] = (int16_t)(set->until[way] - until_of(now_s));
+        left[way] = left_of(set, way, now_s);
     }
     return negative_of(left);
 }
@@ -83,7 +89,7 @@ static unsigned ways_soonest(const struct aw_ids_set *set, uint32_t now_s)
     uint16_t left[AW_IDS_WAYS], least = UINT16_MAX;
     for (int way = 0; way < AW_IDS_WAYS; way++) {
         uint16_t kept = set->tags[way] & AW_IDS_TAG_SIGNATURE ? UINT16_MAX : 0;
-        left[way] = (uint16_t)(set->until[way] - until_of(now_s)) | kept;
+        left[way] = (uint16_t)left_of(set, way, now_s) | kept;
         least = left[way] < least ? left[way] : least;
     }
     int16_t marks[AW_IDS_WAYS];
@@ -129,8 +135,7 @@ static uint16_t room_of(const struct aw_ids_set *set, uint32_t now_s)
     uint16_t room = 0;
     for (int way = 0; way < AW_IDS_WAYS; way++) { /* vector instructions, as above */
         uint16_t is_identity = ~set->tags[way] & AW_IDS_TAG_SIGNATURE;
-        bool lapsed = (int16_t)(set->until[way] - until_of(now_s)) < 0;
-        room += set->tags[way] == 0 || lapsed ? 2 : is_identity;
+        room += set->tags[way] == 0 || left_of(set, way, now_s) < 0 ? 2 : is_identity;
     }
     return room;
 }

@@ -72,8 +72,9 @@ AW_MUST_CHECK bool aw_ids_reserve(const struct aw_state *state, const uint8_t *i
 /* Inserts or overwrites. expires_s: wall clock, s since 1970; after it the entry is forgotten. */
 void aw_ids_store(const struct aw_ids_place *place, const uint8_t alert_id[AW_ID_LEN], uint64_t seq,
                   uint32_t expires_s);
-/* Inserts or overwrites the same key, in the set of the two that has more room; evicts that one's oldest released
- * identity when it must. expires_s: wall clock, s since 1970; after it the entry is forgotten. False = no place. */
+/* Inserts or overwrites the same key, in the set of the two that has more room; evicts, when it must, the released
+ * identity of that one that would be forgotten soonest. expires_s: wall clock, s since 1970; after it the entry is
+ * forgotten. False = no place. */
 bool aw_ids_put(struct aw_state *state, const uint8_t key[AW_SHA256_LEN], enum aw_key_kind kind,
                 const uint8_t alert_id[AW_ID_LEN], uint64_t seq, uint32_t expires_s, uint32_t now_s,
                 uint64_t head_seq);

@@ -16,7 +16,7 @@ sub new {
     system("@as_root true") == 0 or Test::More::BAIL_OUT('disks of a test are mounted as root: run the suite as root, or allow sudo without a password');
     my $home = File::Temp::tempdir('aw-XXXXXX', DIR => $ENV{AW_TEST_DIR} // '/var/tmp');
     chmod 0755, $home;
-    my $self = bless { home => $home, path => "$home/disk", image => "$home/image.0", copies => 0 }, $class;
+    my $self = bless { home => $home, path => "$home/disk", image => "$home/image.0", copies => 0, owner => $$ }, $class;
     mkdir $self->{path};
     run('truncate', '-s', $o{size}, $self->{image});
     run('mkfs.ext4', '-q', '-F', '-E', "lazy_itable_init=0,root_owner=$>:" . ($) + 0), @{ $o{mkfs} // [] }, $self->{image});
@@ -48,6 +48,7 @@ sub freeze {
 
 sub DESTROY {
     my ($self) = @_;
+    return if $$ != $self->{owner}; # a child of the test
     local $?;
     $self->umount or system(@as_root, 'umount', '-l', $self->{path}); # a test that died may have left files open
     system('rm', '-rf', '--one-file-system', $self->{home});
